@@ -1,0 +1,30 @@
+//! The replicated state machine: etcd's MVCC with mounts, members and origins as keys in it.
+//!
+//! Pure: no clock, no randomness, no IO, no map order, no floats (ARCHITECTURE §5.6).
+
+mod catalog;
+mod codec;
+mod command;
+mod ids;
+mod kv;
+mod machine;
+mod member;
+mod mount;
+mod origin;
+mod refusal;
+mod response;
+
+pub use catalog::{Catalog, Claim};
+pub use codec::{CodecError, hex_serde};
+pub use command::{
+    Command, Compare, CompareResult, CompareTarget, DeleteRequest, InitRequest, MemberAdd, MemberUpdate, Op,
+    PutRequest, RangeRequest, RangeResponse, SortOrder, SortTarget, TxnRequest,
+};
+pub use ids::{ClusterId, LeaseId, LogIndex, NodeId, Revision, hex_id};
+pub use kv::{Event, EventKind, KeyValue};
+pub use machine::{LeaseInfo, Machine, SnapshotError};
+pub use member::{Member, PublicFace};
+pub use mount::{Mount, MountName};
+pub use origin::Origin;
+pub use refusal::Refusal;
+pub use response::{Applied, Response};
