@@ -1,1 +1,19 @@
-//! Placeholder.
+//! The daemon: everything that does IO. See `docs/design.md`.
+//!
+//! A node is a value ([`daemon::Node`]): several run in one process in the demo and in tests.
+
+pub mod admin;
+pub mod config;
+pub mod context;
+pub mod daemon;
+pub mod demo;
+pub mod dns;
+pub mod fabric;
+pub mod front;
+pub mod icecast;
+pub mod metrics;
+pub mod onair;
+pub mod peer;
+pub mod raft;
+pub mod status;
+pub mod view;
