@@ -1,0 +1,18 @@
+//! The testbed seen from Rust: hosts in network namespaces, a cluster on them, encoders, listeners, decoders.
+//!
+//! Everything here drives the released binaries and Debian's programs from outside, as their users do. A failed
+//! expectation panics with what was seen: this crate is for tests.
+
+mod cluster;
+mod decode;
+mod encoder;
+mod listener;
+mod testbed;
+mod wait;
+
+pub use cluster::{Cluster, Credentials};
+pub use decode::{decoder_complaints, mpv_complaints, packet_times_ms};
+pub use encoder::{Encoding, FfmpegLoop, RawSource};
+pub use listener::Recording;
+pub use testbed::{Host, Job, Testbed, program};
+pub use wait::wait_until;

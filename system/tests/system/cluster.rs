@@ -1,0 +1,148 @@
+//! Joining, mounts on every node, partitions, and a restart of everything.
+
+use std::time::{Duration, Instant};
+
+use autoradio_system::{Cluster, Encoding, FfmpegLoop, Host, Recording, decoder_complaints, wait_until};
+use serde_json::Value;
+
+fn mounts(status: &Value) -> Vec<&str> {
+    status["mounts"].as_array().into_iter().flatten().filter_map(|m| m["name"].as_str()).collect()
+}
+
+#[test]
+#[ignore = "needs root and network namespaces"]
+fn three_nodes_join_and_agree_and_a_mount_is_everywhere_in_a_second() {
+    let cluster = Cluster::up(3);
+    // One leader, the same picture everywhere.
+    for n in 1..=3 {
+        let status = cluster.status(n);
+        let nodes = status["nodes"].as_array().expect("nodes");
+        assert_eq!(nodes.len(), 3, "{status}");
+        assert_eq!(nodes.iter().filter(|n| n["role"] == "leader").count(), 1, "{status}");
+        assert_eq!(status["cluster_id"], cluster.status(1)["cluster_id"]);
+    }
+    assert!(cluster.log(2).contains("joined in"), "{}", cluster.log(2));
+
+    let created = Instant::now();
+    let credentials = cluster.create_mount(3, "/live.ogg");
+    assert!(credentials.password.len() >= 16);
+    for n in 1..=3 {
+        wait_until("the mount on every node", Duration::from_secs(1).saturating_sub(created.elapsed()), || {
+            mounts(&cluster.status(n)).contains(&"/live.ogg").then_some(())
+        });
+    }
+    // Only the hash is stored, and shown nowhere.
+    for n in 1..=3 {
+        let shown = cluster.json(n, &["show-mount", "/live.ogg"]).to_string();
+        assert!(!shown.contains(&credentials.password) && !shown.contains("argon2"), "{shown}");
+    }
+    // Joining twice says that it is a member already.
+    let program = autoradio_system::program("autoradio-node");
+    let socket = cluster.socket(2).display().to_string();
+    let again = cluster.testbed.exec(
+        Host::Node(2),
+        &[program.to_str().expect("a plain path"), "join", "host1", "--admin-socket", &socket],
+    );
+    let said = String::from_utf8_lossy(&again.stdout).into_owned() + &String::from_utf8_lossy(&again.stderr);
+    assert!(again.status.success() && said.contains("already"), "{said}");
+    // Errors are for people, exit codes for programs.
+    let (code, _, said) = cluster.radioctl(1, &["create-mount", "/live.ogg"]);
+    assert_eq!(code, 4, "{said}");
+    let (code, _, said) = cluster.radioctl(1, &["show-mount", "/nothing"]);
+    assert_eq!(code, 3, "{said}");
+    let (code, _, said) = cluster.radioctl(1, &["create-mount", "no-slash"]);
+    assert_eq!(code, 2, "{said}");
+}
+
+#[test]
+#[ignore = "needs root and network namespaces"]
+fn the_majority_goes_on_without_the_leader_and_one_history_remains() {
+    let cluster = Cluster::up(3);
+    let credentials = cluster.create_mount(1, "/live.mp3");
+    let leader = leader(&cluster, 1).expect("a leader");
+    let others: Vec<_> = (1..=3).filter(|n| *n != leader).collect();
+    // A source and a listener on the side that will be the minority.
+    let _encoder = FfmpegLoop::start(&cluster.testbed, Encoding::Mp3, &credentials, &[Host::Node(others[0])]);
+    wait_until("the source is on air", Duration::from_secs(10), || cluster.origin(others[0], "/live.mp3"));
+
+    let cut = Instant::now();
+    cluster.testbed.script(&["cut", &leader.to_string()]);
+    let (_, outage) = wait_until("the majority takes writes", Duration::from_secs(8), || {
+        let (code, ..) = cluster.radioctl(others[0], &["--timeout", "1s", "create-mount", "/after-the-cut.mp3"]);
+        (code == 0 || code == 4).then_some(())
+    });
+    println!("majority took a write {:?} after the cut", cut.elapsed());
+    assert!(outage < Duration::from_secs(3), "{outage:?}");
+    // The minority refuses changes, says so, and still answers.
+    let (code, out, err) = cluster.radioctl(leader, &["create-mount", "/in-the-minority.mp3"]);
+    assert!(code == 6 || code == 7, "{code} {out}{err}");
+    assert!(err.contains("majority"), "{err}");
+    let status = cluster.status(leader);
+    assert!(mounts(&status).contains(&"/live.mp3"), "{status}");
+    assert_eq!(status["quorum"], false, "{status}");
+
+    cluster.testbed.script(&["heal"]);
+    for n in 1..=3 {
+        wait_until("one history", Duration::from_secs(10), || {
+            let status = cluster.status(n);
+            let names = mounts(&status);
+            (names.contains(&"/after-the-cut.mp3") && !names.contains(&"/in-the-minority.mp3")).then_some(())
+        });
+    }
+    let revisions: Vec<_> = (1..=3).map(|n| cluster.status(n)["revision"].clone()).collect();
+    assert!(revisions.iter().all(|r| *r == revisions[0]), "{revisions:?}");
+}
+
+#[test]
+#[ignore = "needs root and network namespaces"]
+fn nothing_acknowledged_is_lost_when_all_are_killed() {
+    let mut cluster = Cluster::up(3);
+    let names: Vec<_> = (0..20).map(|i| format!("/m{i}.mp3")).collect();
+    for (i, name) in names.iter().enumerate() {
+        let _ = cluster.create_mount(i % 3 + 1, name);
+    }
+    // Kill the moment the last one was acknowledged.
+    (1..=3).for_each(|n| cluster.kill(n));
+    (1..=3).for_each(|n| cluster.restart(n));
+    for n in 1..=3 {
+        wait_until("every mount is back", Duration::from_secs(15), || {
+            let status = cluster.status(n);
+            let there = mounts(&status);
+            (status["quorum"] == true && names.iter().all(|name| there.contains(&name.as_str()))).then_some(())
+        });
+    }
+    let _ = cluster.create_mount(2, "/afterwards.mp3");
+}
+
+#[test]
+#[ignore = "needs root and network namespaces"]
+fn two_encoders_on_two_nodes_are_heard_on_the_third() {
+    let cluster = Cluster::up(3);
+    let vorbis = cluster.create_mount(3, "/live.ogg");
+    let mp3 = cluster.create_mount(3, "/live.mp3");
+    let testbed = &cluster.testbed;
+    let _one = FfmpegLoop::start(testbed, Encoding::Vorbis, &vorbis, &[Host::Node(1)]);
+    let _two = FfmpegLoop::start(testbed, Encoding::Mp3, &mp3, &[Host::Node(2)]);
+    wait_until("both are on air", Duration::from_secs(15), || {
+        (cluster.origin(3, "/live.ogg")? == "host1" && cluster.origin(3, "/live.mp3")? == "host2").then_some(())
+    });
+    for mount in ["/live.ogg", "/live.mp3"] {
+        let name = mount.trim_start_matches('/');
+        let recording = Recording::start(testbed, name, Host::Node(3), mount);
+        recording.wait_more(120_000, Duration::from_secs(20));
+        let path = recording.path().to_owned();
+        assert!(recording.finish().len() >= 120_000);
+        let complaints = decoder_complaints(&path);
+        assert_eq!(complaints, "", "{mount}");
+    }
+    // Playlists name the nodes, best first.
+    let playlist = testbed.exec(Host::Client, &["curl", "-s", "http://10.77.0.3/live.mp3.m3u"]);
+    let playlist = String::from_utf8_lossy(&playlist.stdout).into_owned();
+    assert_eq!(playlist.lines().filter(|l| l.starts_with("http://")).count(), 3, "{playlist}");
+}
+
+fn leader(cluster: &Cluster, n: usize) -> Option<usize> {
+    let status = cluster.status(n);
+    let name = status["nodes"].as_array()?.iter().find(|n| n["role"] == "leader")?["name"].as_str()?.to_owned();
+    name.strip_prefix("host")?.parse().ok()
+}
