@@ -33,7 +33,10 @@ pub fn mpv_complaints(path: &Path) -> String {
         .expect("mpv runs");
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     // The log file holds every level: keep warnings, errors and fatal ones.
-    said.lines().filter(|l| ["][w][", "][e][", "][f]["].iter().any(|mark| l.contains(mark))).collect::<Vec<_>>().join("\n")
+    said.lines()
+        .filter(|l| ["][w][", "][e][", "][f]["].iter().any(|mark| l.contains(mark)))
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 /// The time stamps of a recording's packets, in milliseconds, in the order of the file.

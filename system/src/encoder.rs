@@ -51,7 +51,9 @@ impl Encoding {
 
     fn ffmpeg(self) -> &'static [&'static str] {
         match self {
-            Self::Mp3 => &["-c:a", "libmp3lame", "-b:a", "128k", "-write_xing", "0", "-id3v2_version", "0", "-f", "mp3"],
+            Self::Mp3 => {
+                &["-c:a", "libmp3lame", "-b:a", "128k", "-write_xing", "0", "-id3v2_version", "0", "-f", "mp3"]
+            }
             Self::Aac => &["-c:a", "aac", "-b:a", "96k", "-f", "adts"],
             Self::Vorbis => &["-c:a", "libvorbis", "-b:a", "96k", "-page_duration", "100000", "-f", "ogg"],
             Self::Opus => &["-c:a", "libopus", "-b:a", "64k", "-page_duration", "100000", "-f", "ogg"],
@@ -90,7 +92,9 @@ impl FfmpegLoop {
     pub fn start(testbed: &Testbed, encoding: Encoding, credentials: &Credentials, hosts: &[Host]) -> Self {
         let urls: Vec<_> = hosts
             .iter()
-            .map(|h| format!("'icecast://{}:{}@{}{}'", credentials.username, credentials.password, h.ip(), credentials.mount))
+            .map(|h| {
+                format!("'icecast://{}:{}@{}{}'", credentials.username, credentials.password, h.ip(), credentials.mount)
+            })
             .collect();
         let script = format!(
             "while :; do for url in {}; do ffmpeg -v error -nostdin -re -f lavfi -i \

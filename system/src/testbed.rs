@@ -122,11 +122,8 @@ impl Testbed {
         let mut line = self.command(&[&["exec", host.as_str()], command].concat());
         // A group of its own, so that the whole of it can be killed.
         std::os::unix::process::CommandExt::process_group(&mut line, 0);
-        let child = line
-            .stdout(log.try_clone().expect("a second handle"))
-            .stderr(log)
-            .spawn()
-            .expect("scripts/testbed runs");
+        let child =
+            line.stdout(log.try_clone().expect("a second handle")).stderr(log).spawn().expect("scripts/testbed runs");
         Job { child }
     }
 

@@ -43,10 +43,7 @@ impl Ear {
     #[must_use]
     pub fn start(program: Program, node: usize, stop: Arc<AtomicBool>) -> Self {
         let frames = program.frames().iter().filter(|c| c.kind != FrameKind::Header).map(|c| identity(program, c));
-        let ear = Self {
-            tracker: Arc::new(Mutex::new(Tracker::new(frames.collect()))),
-            connected: Arc::default(),
-        };
+        let ear = Self { tracker: Arc::new(Mutex::new(Tracker::new(frames.collect()))), connected: Arc::default() };
         let run = ear.clone();
         std::thread::spawn(move || {
             while !stop.load(Ordering::Relaxed) {

@@ -82,10 +82,10 @@ struct Verdict {
 impl Demo {
     fn start(folder: &Path) -> anyhow::Result<Self> {
         println!("starting {} …", NAMES.join(", "));
-        let nodes: Vec<DemoNode> =
-            (0..NAMES.len()).map(|i| DemoNode::start(i, folder)).collect::<Result<_, _>>().context(
-                "the demo needs ports 8700 to 8722 on 127.0.0.1; is another demo running?",
-            )?;
+        let nodes: Vec<DemoNode> = (0..NAMES.len())
+            .map(|i| DemoNode::start(i, folder))
+            .collect::<Result<_, _>>()
+            .context("the demo needs ports 8700 to 8722 on 127.0.0.1; is another demo running?")?;
         let stop = Arc::new(AtomicBool::new(false));
         let mut demo = Self {
             folder: folder.to_owned(),
@@ -196,10 +196,12 @@ impl Demo {
         self.ears.iter().flatten().for_each(Ear::reset);
         for (id, member) in view.catalog.members.iter() {
             let drained = index_of(&view, *id) == Some(origin);
-            let Some(context) = self.nodes.iter().find_map(DemoNode::context).filter(|_| member.drained != drained) else {
+            let Some(context) = self.nodes.iter().find_map(DemoNode::context).filter(|_| member.drained != drained)
+            else {
                 continue;
             };
-            let (raft, update) = (context.raft.clone(), MemberUpdate { id: *id, drained: Some(drained), ..Default::default() });
+            let (raft, update) =
+                (context.raft.clone(), MemberUpdate { id: *id, drained: Some(drained), ..Default::default() });
             context.tasks.spawn(async move {
                 if let Err(error) = raft.propose(autoradio_machine::Command::MemberUpdate(update)).await {
                     tracing::warn!(%error, "drain");
@@ -272,8 +274,10 @@ impl Demo {
         let home = (0..NAMES.len()).find(|n| alive(*n)).unwrap_or_default();
         let lines = (0..NAMES.len())
             .map(|n| {
-                let member = view.as_ref().and_then(|v| v.catalog.members.values().find(|m| m.name == NAMES[n]).cloned());
-                let leads = view.as_ref().is_some_and(|v| v.leader.is_some() && v.leader == member.as_ref().map(|m| m.id));
+                let member =
+                    view.as_ref().and_then(|v| v.catalog.members.values().find(|m| m.name == NAMES[n]).cloned());
+                let leads =
+                    view.as_ref().is_some_and(|v| v.leader.is_some() && v.leader == member.as_ref().map(|m| m.id));
                 let roles = [(origin == Some(n), "origin"), (leads && alive(n), "leader")];
                 Line {
                     name: NAMES[n],
@@ -283,7 +287,9 @@ impl Demo {
                         Some(member) if member.drained => "drained",
                         _ => "ok",
                     },
-                    listeners: self.nodes[n].context().map_or(0, |c| u32::try_from(c.metrics.listeners.get()).unwrap_or(0)),
+                    listeners: self.nodes[n]
+                        .context()
+                        .map_or(0, |c| u32::try_from(c.metrics.listeners.get()).unwrap_or(0)),
                     sent_bytes: self.nodes[n].context().map_or(0, |c| c.metrics.sent_bytes_total.get()),
                     heard: self.heard(n),
                 }

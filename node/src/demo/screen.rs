@@ -61,7 +61,9 @@ pub fn render(picture: &Picture) -> String {
             bytes(line.heard.repeated_bytes),
         );
     }
-    text.push_str("\n  LOST and TWICE: what the demo's own listeners at that node missed or got twice since the last key\n\n");
+    text.push_str(
+        "\n  LOST and TWICE: what the demo's own listeners at that node missed or got twice since the last key\n\n",
+    );
     for event in &picture.events {
         let _ = writeln!(text, "  {event}");
     }

@@ -10,9 +10,13 @@ mod kv;
 mod machine;
 mod member;
 mod mount;
+mod mvcc;
 mod origin;
 mod refusal;
 mod response;
+mod schema;
+mod snapshot;
+mod txn;
 
 pub use catalog::{Catalog, Claim};
 pub use codec::{CodecError, hex_serde};
@@ -22,9 +26,10 @@ pub use command::{
 };
 pub use ids::{ClusterId, LeaseId, LogIndex, NodeId, Revision, hex_id};
 pub use kv::{Event, EventKind, KeyValue};
-pub use machine::{LeaseInfo, Machine, SnapshotError};
-pub use member::{Member, PublicFace};
-pub use mount::{Mount, MountName};
-pub use origin::Origin;
+pub use machine::{LeaseInfo, Machine};
+pub use member::{MEMBERS_PREFIX, Member, PublicFace};
+pub use mount::{MOUNTS_PREFIX, Mount, MountName};
+pub use origin::{ORIGINS_PREFIX, Origin, claim_origin, origin_key, release_origin};
 pub use refusal::Refusal;
 pub use response::{Applied, Response};
+pub use snapshot::SnapshotError;

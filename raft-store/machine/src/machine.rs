@@ -1,12 +1,38 @@
 //! The replicated state and its only way to change: [`Machine::apply`].
 
+use std::collections::{BTreeMap, BTreeSet};
+
+use bytes::Bytes;
+use sha2::{Digest, Sha256};
+
 use crate::{
-    Applied, Catalog, ClusterId, Command, Event, LeaseId, LogIndex, RangeRequest, RangeResponse, Refusal, Revision,
+    Applied, Catalog, ClusterId, Command, DeleteRequest, Event, InitRequest, LeaseId, LogIndex, Member, MemberAdd,
+    MemberUpdate, NodeId, Op, PutRequest, RangeRequest, RangeResponse, Refusal, Response, Revision, TxnRequest, member,
+    mvcc::{Mvcc, Span},
+    schema, txn,
 };
 
+/// etcd: ceil of 3/2 election ticks of a second; shorter leases are raised to it.
+const LEASE_TTL_MIN_S: i64 = 2;
+/// etcd's `lease.MaxLeaseTTL`.
+const LEASE_TTL_MAX_S: i64 = 9_000_000_000;
+
 /// The whole replicated state. Deterministic: the same commands give the same state and answers everywhere.
-#[derive(Debug, Default)]
-pub struct Machine {}
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Machine {
+    pub(crate) store: Mvcc,
+    pub(crate) cluster_id: Option<ClusterId>,
+    pub(crate) leases: BTreeMap<LeaseId, Lease>,
+    /// Ids of removed members, which are never given again and never let in.
+    pub(crate) removed: BTreeSet<NodeId>,
+    catalog: Catalog,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Lease {
+    pub(crate) ttl_s: i64,
+    pub(crate) keys: BTreeSet<Bytes>,
+}
 
 /// A lease as the machine knows it; who counts its time is the leader.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,100 +43,329 @@ pub struct LeaseInfo {
     pub ttl_s: i64,
 }
 
-/// A snapshot that cannot be read.
-#[derive(Debug, thiserror::Error)]
-pub enum SnapshotError {
-    /// Written by a newer program.
-    #[error("the snapshot has format {found}, this program reads up to {known}; upgrade autoradio first")]
-    Newer {
-        /// The format found.
-        found: u8,
-        /// The newest format known.
-        known: u8,
-    },
-    /// Damaged.
-    #[error("the snapshot is damaged: {0}")]
-    Damaged(String),
-}
+type Outcome = Result<Response, Refusal>;
 
 impl Machine {
     /// Applies the command of the entry at `index`. Never panics, whatever the command.
-    pub fn apply(&mut self, _index: LogIndex, _command: &Command) -> Applied {
-        unimplemented!()
+    pub fn apply(&mut self, index: LogIndex, command: &Command) -> Applied {
+        let result = self.carry_out(index, command);
+        let events = match &result {
+            Ok(_) => self.commit(),
+            Err(_) => {
+                self.store.rollback();
+                Vec::new()
+            }
+        };
+        Applied { result, revision: self.store.current(), events }
+    }
+
+    fn carry_out(&mut self, index: LogIndex, command: &Command) -> Outcome {
+        match command {
+            Command::Init(request) => self.init(request),
+            Command::Put(request) => {
+                txn::check_put(request)?;
+                self.put(request)
+            }
+            Command::Delete(request) => self.delete(request),
+            Command::Txn(request) => {
+                txn::check(request)?;
+                let paths = self.paths(request);
+                self.check_ranges(request, &mut paths.iter().copied())?;
+                self.txn(request, &mut paths.into_iter())
+            }
+            Command::Compact { revision } => self.store.compact(*revision).map(|()| Response::Done),
+            Command::LeaseGrant { id, ttl_s } => self.grant(index, *id, *ttl_s),
+            Command::LeaseRevoke { id } => self.revoke(*id),
+            Command::MemberAdd(request) => self.add_member(index, request),
+            Command::MemberUpdate(request) => self.update_member(request),
+            Command::MemberRemove { id } => self.remove_member(*id),
+        }
+    }
+
+    /// Makes what was written count: events, keys of leases, catalog.
+    fn commit(&mut self) -> Vec<Event> {
+        let events = self.store.commit();
+        for event in &events {
+            let lease_before = event.prev_kv.as_ref().map_or(0, |kv| kv.lease);
+            if lease_before != event.kv.lease
+                && let Some(lease) = self.leases.get_mut(&lease_before)
+            {
+                lease.keys.remove(&event.kv.key);
+            }
+            if let Some(lease) = self.leases.get_mut(&event.kv.lease) {
+                lease.keys.insert(event.kv.key.clone());
+            }
+        }
+        self.catalog.follow(self.store.current(), &events);
+        events
+    }
+
+    fn put(&mut self, request: &PutRequest) -> Outcome {
+        let before = self.store.get(&request.key);
+        if before.is_none() && (request.ignore_value || request.ignore_lease) {
+            return Err(Refusal::KeyNotFound);
+        }
+        let kept = before.as_ref();
+        let value = kept.filter(|_| request.ignore_value).map_or_else(|| request.value.clone(), |kv| kv.value.clone());
+        let lease = kept.filter(|_| request.ignore_lease).map_or(request.lease, |kv| kv.lease);
+        if lease != 0 && !self.leases.contains_key(&lease) {
+            return Err(Refusal::LeaseNotFound);
+        }
+        schema::check_put(&self.store, &request.key, &value, lease)?;
+        self.store.put(&request.key, value, lease);
+        Ok(Response::Put { prev_kv: before.filter(|_| request.prev_kv) })
+    }
+
+    fn delete(&mut self, request: &DeleteRequest) -> Outcome {
+        if request.key.is_empty() {
+            return Err(Refusal::EmptyKey);
+        }
+        let span = Span { start: &request.key, end: &request.range_end };
+        let with = schema::check_delete(&self.store, span)?;
+        let gone = self.store.delete(span);
+        // What hangs on a deleted mount goes with it, in the same revision.
+        for key in with {
+            self.store.delete(Span { start: &key, end: b"" });
+        }
+        let deleted = i64::try_from(gone.len()).unwrap_or(i64::MAX);
+        Ok(Response::Delete { deleted, prev_kvs: if request.prev_kv { gone } else { Vec::new() } })
+    }
+
+    /// Which branch each transaction takes, outermost first: all are decided before anything is written.
+    fn paths(&self, request: &TxnRequest) -> Vec<bool> {
+        let mut paths = Vec::new();
+        let mut left = vec![request];
+        while let Some(txn) = left.pop() {
+            let succeeded = txn.compare.iter().all(|c| txn::holds(&self.store, c));
+            paths.push(succeeded);
+            let inner = branch(txn, succeeded).iter().filter_map(|op| if let Op::Txn(t) = op { Some(t) } else { None });
+            left.extend(inner.collect::<Vec<_>>().into_iter().rev());
+        }
+        paths
+    }
+
+    /// Refuses ranges at revisions that cannot be read, before anything is written.
+    fn check_ranges(&self, request: &TxnRequest, paths: &mut dyn Iterator<Item = bool>) -> Result<(), Refusal> {
+        for op in branch(request, paths.next().unwrap_or(false)) {
+            match op {
+                Op::Range(range) => self.store.check_revision(range.revision)?,
+                Op::Txn(inner) => self.check_ranges(inner, paths)?,
+                Op::Put(_) | Op::Delete(_) => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn txn(&mut self, request: &TxnRequest, paths: &mut dyn Iterator<Item = bool>) -> Outcome {
+        let succeeded = paths.next().unwrap_or(false);
+        let mut responses = Vec::new();
+        for op in branch(request, succeeded) {
+            responses.push(match op {
+                Op::Range(range) => Response::Range(self.store.range(range)?),
+                Op::Put(put) => self.put(put)?,
+                Op::Delete(delete) => self.delete(delete)?,
+                Op::Txn(inner) => self.txn(inner, paths)?,
+            });
+        }
+        Ok(Response::Txn { succeeded, responses })
+    }
+
+    fn grant(&mut self, index: LogIndex, id: LeaseId, ttl_s: i64) -> Outcome {
+        if ttl_s > LEASE_TTL_MAX_S {
+            return Err(Refusal::LeaseTtlTooLarge);
+        }
+        if self.leases.contains_key(&id) {
+            return Err(Refusal::LeaseExists);
+        }
+        let id = if id == 0 { self.free_lease_id(index) } else { id };
+        let ttl_s = ttl_s.max(LEASE_TTL_MIN_S);
+        self.leases.insert(id, Lease { ttl_s, keys: BTreeSet::new() });
+        Ok(Response::Lease { id, ttl_s })
+    }
+
+    fn free_lease_id(&self, index: LogIndex) -> LeaseId {
+        let mut turn = 0u64;
+        loop {
+            let mut hash = Sha256::new();
+            for number in [self.cluster_id.unwrap_or_default(), index, turn] {
+                hash.update(number.to_be_bytes());
+            }
+            let digest = hash.finalize();
+            let (first, _) = digest.split_first_chunk::<8>().expect("a SHA-256 digest has 32 bytes");
+            let id = i64::from_be_bytes(*first) & i64::MAX;
+            if id != 0 && !self.leases.contains_key(&id) {
+                return id;
+            }
+            turn += 1;
+        }
+    }
+
+    fn revoke(&mut self, id: LeaseId) -> Outcome {
+        let lease = self.leases.remove(&id).ok_or(Refusal::LeaseNotFound)?;
+        for key in lease.keys {
+            self.store.delete(Span { start: &key, end: b"" });
+        }
+        Ok(Response::Done)
+    }
+
+    fn init(&mut self, request: &InitRequest) -> Outcome {
+        match self.cluster_id {
+            Some(id) if id == request.cluster_id => return Ok(Response::Done),
+            Some(_) => return Err(Refusal::AlreadyInitialised),
+            None => {}
+        }
+        for member in &request.members {
+            member::check(member, &request.members)?;
+        }
+        self.cluster_id = Some(request.cluster_id);
+        for member in &request.members {
+            self.store.put(&member.key(), member.to_json(), 0);
+        }
+        Ok(Response::Done)
+    }
+
+    fn add_member(&mut self, index: LogIndex, request: &MemberAdd) -> Outcome {
+        let others = member::all(&self.store);
+        let id = member::new_id(self.cluster_id.unwrap_or_default(), index, &request.peer_urls);
+        let member = Member {
+            id,
+            name: request.name.clone(),
+            peer_urls: request.peer_urls.clone(),
+            learner: request.learner,
+            ..Member::default()
+        };
+        member::check(&member, &others)?;
+        self.store.put(&member.key(), member.to_json(), 0);
+        Ok(Response::Member(member))
+    }
+
+    fn update_member(&mut self, request: &MemberUpdate) -> Outcome {
+        let mut others = member::all(&self.store);
+        let place = others.iter().position(|m| m.id == request.id).ok_or(Refusal::MemberNotFound)?;
+        let before = others.remove(place);
+        let MemberUpdate { id: _, name, peer_urls, client_urls, public, drained, learner } = request.clone();
+        let after = Member {
+            id: before.id,
+            name: name.unwrap_or_else(|| before.name.clone()),
+            peer_urls: peer_urls.unwrap_or_else(|| before.peer_urls.clone()),
+            client_urls: client_urls.unwrap_or_else(|| before.client_urls.clone()),
+            public: public.unwrap_or_else(|| before.public.clone()),
+            drained: drained.unwrap_or(before.drained),
+            learner: learner.unwrap_or(before.learner),
+        };
+        member::check(&after, &others)?;
+        if after != before {
+            if after.key() != before.key() {
+                self.store.delete(Span { start: &before.key(), end: b"" });
+            }
+            self.store.put(&after.key(), after.to_json(), 0);
+        }
+        Ok(Response::Member(after))
+    }
+
+    fn remove_member(&mut self, id: NodeId) -> Outcome {
+        let member = member::find(&self.store, id).ok_or(Refusal::MemberNotFound)?;
+        self.store.delete(Span { start: &member.key(), end: b"" });
+        // Its source leases end with it: nobody else would give them back.
+        let held = self.catalog.origins.iter().filter(|(_, claim)| claim.origin.node == id);
+        for key in held.map(|(mount, _)| crate::origin_key(mount)).collect::<Vec<_>>() {
+            self.store.delete(Span { start: &key, end: b"" });
+        }
+        self.removed.insert(id);
+        Ok(Response::Member(member))
+    }
+}
+
+fn branch(txn: &TxnRequest, succeeded: bool) -> &[Op] {
+    if succeeded { &txn.success } else { &txn.failure }
+}
+
+// === reads ===
+
+impl Machine {
+    pub(crate) fn from_parts(
+        store: Mvcc,
+        cluster_id: Option<ClusterId>,
+        ttls: Vec<(LeaseId, i64)>,
+        removed: BTreeSet<NodeId>,
+    ) -> Self {
+        let mut leases: BTreeMap<_, _> =
+            ttls.into_iter().map(|(id, ttl_s)| (id, Lease { ttl_s, keys: BTreeSet::new() })).collect();
+        for kv in store.newest(Span { start: b"", end: b"\0" }) {
+            if let Some(lease) = leases.get_mut(&kv.lease) {
+                lease.keys.insert(kv.key);
+            }
+        }
+        let mut catalog = Catalog::default();
+        catalog.read(&store);
+        Self { store, cluster_id, leases, removed, catalog }
     }
 
     /// Reads a range.
     ///
     /// # Errors
     /// `Compacted`, `FutureRevision`, `EmptyKey`.
-    pub fn range(&self, _request: &RangeRequest) -> Result<RangeResponse, Refusal> {
-        unimplemented!()
+    pub fn range(&self, request: &RangeRequest) -> Result<RangeResponse, Refusal> {
+        self.store.range(request)
     }
 
     /// The events of keys in `[key, range_end)` from `from` (a revision) on, oldest first, each with `prev_kv`
-    /// where that is not compacted; at most `limit` revisions' worth, never cutting a revision in two.
+    /// where that is not compacted; at most `limit` revisions' worth (0: all), never cutting a revision in two.
     ///
     /// # Errors
     /// `Compacted` where `from` is older than what is kept.
-    pub fn history(
-        &self,
-        _key: &[u8],
-        _range_end: &[u8],
-        _from: Revision,
-        _limit: usize,
-    ) -> Result<Vec<Event>, Refusal> {
-        unimplemented!()
+    pub fn history(&self, key: &[u8], range_end: &[u8], from: Revision, limit: usize) -> Result<Vec<Event>, Refusal> {
+        self.store.history(Span { start: key, end: range_end }, from, limit)
     }
 
     /// The newest revision; 1 for an empty store, as in etcd.
     #[must_use]
     pub fn revision(&self) -> Revision {
-        unimplemented!()
+        self.store.current()
+    }
+
+    /// The revision up to which history was compacted; -1 for never.
+    #[must_use]
+    pub fn compacted_revision(&self) -> Revision {
+        self.store.compacted()
     }
 
     /// The cluster's id, once `Init` was applied.
     #[must_use]
     pub fn cluster_id(&self) -> Option<ClusterId> {
-        unimplemented!()
+        self.cluster_id
     }
 
     /// All leases, by id.
     #[must_use]
     pub fn leases(&self) -> Vec<LeaseInfo> {
-        unimplemented!()
+        self.leases.iter().map(|(id, lease)| LeaseInfo { id: *id, ttl_s: lease.ttl_s }).collect()
     }
 
     /// The keys that hang on a lease, or `None` where there is no such lease.
     #[must_use]
-    pub fn lease_keys(&self, _id: LeaseId) -> Option<Vec<bytes::Bytes>> {
-        unimplemented!()
+    pub fn lease_keys(&self, id: LeaseId) -> Option<Vec<Bytes>> {
+        self.leases.get(&id).map(|lease| lease.keys.iter().cloned().collect())
+    }
+
+    /// Whether a node was a member once and was removed.
+    #[must_use]
+    pub fn was_removed(&self, id: NodeId) -> bool {
+        self.removed.contains(&id)
     }
 
     /// Mounts, members and origins as typed maps; cheap: shared, and made anew only where something changed.
     #[must_use]
     pub fn catalog(&self) -> Catalog {
-        unimplemented!()
+        self.catalog.clone()
     }
 
-    /// A checksum over the whole key-value history up to `revision`, equal on all members (etcd's HashKV).
+    /// A checksum over the whole key-value history up to `revision` (0: the newest), equal on all members
+    /// (etcd's HashKV).
     ///
     /// # Errors
     /// `Compacted`, `FutureRevision`.
-    pub fn hash(&self, _revision: Revision) -> Result<u32, Refusal> {
-        unimplemented!()
-    }
-
-    /// The state as bytes: a format version first, a checksum last.
-    #[must_use]
-    pub fn to_snapshot(&self) -> Vec<u8> {
-        unimplemented!()
-    }
-
-    /// The state from [`Machine::to_snapshot`]'s bytes.
-    ///
-    /// # Errors
-    /// See [`SnapshotError`].
-    pub fn from_snapshot(_bytes: &[u8]) -> Result<Self, SnapshotError> {
-        unimplemented!()
+    pub fn hash(&self, revision: Revision) -> Result<u32, Refusal> {
+        self.store.hash(revision)
     }
 }

@@ -28,7 +28,8 @@ fn main() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     // Icecast runs as a user of its own and must get at its files.
     std::os::unix::fs::chown(folder.path(), None, None).expect("our own folder");
-    std::fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("our own folder");
+    std::fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755))
+        .expect("our own folder");
     let mut node = Ended(start_node(folder.path()));
     let _source = Ended(start_source(folder.path(), u32::try_from(seconds * 5 + 120).expect("minutes, not years")));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
@@ -37,7 +38,10 @@ fn main() {
         (runtime.block_on(answers(FRONT)) && runtime.block_on(answers(&icecast_address()))).then_some(())
     });
     println!("{listeners} listeners, {seconds} s a phase, 128 kbit/s, loopback, {} processors", cpus());
-    println!("{:<10} {:>12} {:>10} {:>14} {:>12} {:>8}", "server", "CPU s/klm", "kbit/s", "KiB/listener", "stalls > 2 s", "dropped");
+    println!(
+        "{:<10} {:>12} {:>10} {:>14} {:>12} {:>8}",
+        "server", "CPU s/klm", "kbit/s", "KiB/listener", "stalls > 2 s", "dropped"
+    );
     let mut ratios = Vec::new();
     for _ in 0..2 {
         let ours = phase(&runtime, "autoradio", FRONT, node.0.id(), listeners, seconds);
@@ -145,13 +149,22 @@ async fn hear(address: String, from: Instant, until: Instant) -> Heard {
         match read {
             Ok(Ok(n)) if n > 0 => heard.bytes += if Instant::now() >= from { n as u64 } else { 0 },
             Ok(_) => return Heard { dropped: true, ..heard },
-            Err(_) => heard.stalls += u32::from(Instant::now() < until && Instant::now() > from + Duration::from_secs(2)),
+            Err(_) => {
+                heard.stalls += u32::from(Instant::now() < until && Instant::now() > from + Duration::from_secs(2))
+            }
         }
     }
 }
 
 #[allow(clippy::cast_precision_loss, reason = "figures for people")]
-fn phase(runtime: &tokio::runtime::Runtime, name: &str, address: &str, pid: u32, listeners: usize, seconds: u64) -> f64 {
+fn phase(
+    runtime: &tokio::runtime::Runtime,
+    name: &str,
+    address: &str,
+    pid: u32,
+    listeners: usize,
+    seconds: u64,
+) -> f64 {
     let memory_before = rss_kib(pid);
     let ramp = Duration::from_millis(listeners as u64 * 10);
     let from = Instant::now() + ramp + Duration::from_secs(8);

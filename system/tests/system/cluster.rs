@@ -39,10 +39,9 @@ fn three_nodes_join_and_agree_and_a_mount_is_everywhere_in_a_second() {
     // Joining twice says that it is a member already.
     let program = autoradio_system::program("autoradio-node");
     let socket = cluster.socket(2).display().to_string();
-    let again = cluster.testbed.exec(
-        Host::Node(2),
-        &[program.to_str().expect("a plain path"), "join", "host1", "--admin-socket", &socket],
-    );
+    let again = cluster
+        .testbed
+        .exec(Host::Node(2), &[program.to_str().expect("a plain path"), "join", "host1", "--admin-socket", &socket]);
     let said = String::from_utf8_lossy(&again.stdout).into_owned() + &String::from_utf8_lossy(&again.stderr);
     assert!(again.status.success() && said.contains("already"), "{said}");
     // Errors are for people, exit codes for programs.

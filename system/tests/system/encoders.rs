@@ -43,17 +43,49 @@ fn real_encoders_are_heard() {
 
     let c = cluster.create_mount(1, "/ffmpeg-put.mp3");
     heard(&cluster, &c, "ffmpeg-put", "mp3", || {
-        client("ffmpeg-put.log", &[
-            "ffmpeg", "-v", "error", "-nostdin", "-re", "-i", &mp3, "-c", "copy", "-f", "mp3", "-content_type",
-            "audio/mpeg", &url(&c),
-        ])
+        client(
+            "ffmpeg-put.log",
+            &[
+                "ffmpeg",
+                "-v",
+                "error",
+                "-nostdin",
+                "-re",
+                "-i",
+                &mp3,
+                "-c",
+                "copy",
+                "-f",
+                "mp3",
+                "-content_type",
+                "audio/mpeg",
+                &url(&c),
+            ],
+        )
     });
     let c = cluster.create_mount(1, "/ffmpeg-legacy.ogg");
     heard(&cluster, &c, "ffmpeg-legacy", "ogg", || {
-        client("ffmpeg-legacy.log", &[
-            "ffmpeg", "-v", "error", "-nostdin", "-re", "-i", &ogg, "-c", "copy", "-f", "ogg", "-content_type",
-            "application/ogg", "-legacy_icecast", "1", &url(&c),
-        ])
+        client(
+            "ffmpeg-legacy.log",
+            &[
+                "ffmpeg",
+                "-v",
+                "error",
+                "-nostdin",
+                "-re",
+                "-i",
+                &ogg,
+                "-c",
+                "copy",
+                "-f",
+                "ogg",
+                "-content_type",
+                "application/ogg",
+                "-legacy_icecast",
+                "1",
+                &url(&c),
+            ],
+        )
     });
     let c = cluster.create_mount(1, "/curl.mp3");
     heard(&cluster, &c, "curl", "mp3", || {
@@ -109,9 +141,7 @@ fn ices2(cluster: &Cluster) {
         "ffmpeg -v error -nostdin -re -f lavfi -i anoisesrc=c=pink:a=0.2:r=44100 -ac 2 -f s16le - | ices2 {}",
         config.display()
     );
-    heard(cluster, &c, "ices2", "ogg", || {
-        cluster.testbed.spawn(Host::Client, "ices2.log", &["bash", "-c", &script])
-    });
+    heard(cluster, &c, "ices2", "ogg", || cluster.testbed.spawn(Host::Client, "ices2.log", &["bash", "-c", &script]));
 }
 
 fn liquidsoap(cluster: &Cluster) {
@@ -123,21 +153,54 @@ fn liquidsoap(cluster: &Cluster) {
     );
     heard(cluster, &c, "liquidsoap", "mp3", || {
         // liquidsoap refuses to run as root.
-        cluster.testbed.spawn(Host::Client, "liquidsoap.log", &[
-            "setpriv", "--reuid", "nobody", "--regid", "nogroup", "--clear-groups", "env", "HOME=/tmp", "liquidsoap",
-            &script,
-        ])
+        cluster.testbed.spawn(
+            Host::Client,
+            "liquidsoap.log",
+            &[
+                "setpriv",
+                "--reuid",
+                "nobody",
+                "--regid",
+                "nogroup",
+                "--clear-groups",
+                "env",
+                "HOME=/tmp",
+                "liquidsoap",
+                &script,
+            ],
+        )
     });
 }
 
 fn gstreamer(cluster: &Cluster) {
     let c = cluster.create_mount(1, "/gstreamer.ogg");
     heard(cluster, &c, "gstreamer", "ogg", || {
-        cluster.testbed.spawn(Host::Client, "gstreamer.log", &[
-            "gst-launch-1.0", "-q", "audiotestsrc", "is-live=true", "wave=pink-noise", "!", "audioconvert", "!",
-            "vorbisenc", "bitrate=96000", "!", "oggmux", "max-delay=100000000", "!", "shout2send", "ip=10.77.0.1",
-            "port=80", "mount=/gstreamer.ogg", &format!("username={}", c.username), &format!("password={}", c.password),
-        ])
+        cluster.testbed.spawn(
+            Host::Client,
+            "gstreamer.log",
+            &[
+                "gst-launch-1.0",
+                "-q",
+                "audiotestsrc",
+                "is-live=true",
+                "wave=pink-noise",
+                "!",
+                "audioconvert",
+                "!",
+                "vorbisenc",
+                "bitrate=96000",
+                "!",
+                "oggmux",
+                "max-delay=100000000",
+                "!",
+                "shout2send",
+                "ip=10.77.0.1",
+                "port=80",
+                "mount=/gstreamer.ogg",
+                &format!("username={}", c.username),
+                &format!("password={}", c.password),
+            ],
+        )
     });
 }
 
@@ -148,7 +211,8 @@ fn titles_and_refusals() {
     let c = cluster.create_mount(1, "/live.mp3");
     let testbed = &cluster.testbed;
     let curl = |line: &[&str]| {
-        let output = testbed.exec(Host::Client, &[&["curl", "-s", "-m", "5", "-o", "/dev/null", "-w", "%{http_code}"], line].concat());
+        let output = testbed
+            .exec(Host::Client, &[&["curl", "-s", "-m", "5", "-o", "/dev/null", "-w", "%{http_code}"], line].concat());
         String::from_utf8_lossy(&output.stdout).into_owned()
     };
     let put = ["-X", "PUT", "-H", "Content-Type: audio/mpeg", "--data-binary", "x"];
@@ -173,7 +237,8 @@ fn titles_and_refusals() {
             let shown = cluster.json(n, &["show-mount", "/live.mp3"]).to_string();
             shown.contains("Nina Simone - Sinnerman").then_some(())
         });
-        let script = format!("curl -s -m 4 -H 'Icy-MetaData: 1' http://10.77.0.{n}/live.mp3 | strings | grep -m1 StreamTitle");
+        let script =
+            format!("curl -s -m 4 -H 'Icy-MetaData: 1' http://10.77.0.{n}/live.mp3 | strings | grep -m1 StreamTitle");
         let heard = testbed.exec(Host::Client, &["bash", "-c", &script]);
         assert!(String::from_utf8_lossy(&heard.stdout).contains("StreamTitle='Nina Simone - Sinnerman'"), "node {n}");
     }

@@ -29,12 +29,9 @@ fn frames_by_name(encoding: Encoding) {
     let file = encoding.make_file(&cluster.testbed.folder("audio"), 60);
     let _source =
         RawSource::start(&cluster.testbed, encoding.mime(), &file, &credentials, &[Host::Node(1), Host::Node(2)]);
-    wait_until("on air at host1", Duration::from_secs(10), || {
-        (cluster.origin(3, "/live")? == "host1").then_some(())
-    });
-    let mut listeners: Vec<_> = [2, 3]
-        .map(|n| Recording::start(&cluster.testbed, &format!("at{n}"), Host::Node(n), "/live"))
-        .into();
+    wait_until("on air at host1", Duration::from_secs(10), || (cluster.origin(3, "/live")? == "host1").then_some(()));
+    let mut listeners: Vec<_> =
+        [2, 3].map(|n| Recording::start(&cluster.testbed, &format!("at{n}"), Host::Node(n), "/live")).into();
     listeners.iter().for_each(|l| drop(l.wait_more(60_000, Duration::from_secs(15))));
 
     cluster.kill(1);
@@ -79,9 +76,7 @@ fn decoders_notice_nothing(encoding: Encoding) {
     let mut cluster = Cluster::up(3);
     let credentials = cluster.create_mount(2, "/live");
     let _encoder = FfmpegLoop::start(&cluster.testbed, encoding, &credentials, &[Host::Node(1), Host::Node(2)]);
-    wait_until("on air at host1", Duration::from_secs(10), || {
-        (cluster.origin(3, "/live")? == "host1").then_some(())
-    });
+    wait_until("on air at host1", Duration::from_secs(10), || (cluster.origin(3, "/live")? == "host1").then_some(()));
     let mut listeners: Vec<_> = [2, 3]
         .map(|n| Recording::start(&cluster.testbed, &format!("at{n}.{}", encoding.ending()), Host::Node(n), "/live"))
         .into();

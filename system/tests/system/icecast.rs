@@ -33,7 +33,9 @@ fn every_nodes_icecast_plays_the_mount_and_comes_back_after_a_crash() {
 fn heard_at_icecast(cluster: &Cluster, n: usize) {
     let url = format!("http://10.77.0.{n}:8000/live.ogg");
     wait_until(&format!("{url} answers"), Duration::from_secs(20), || {
-        let got = cluster.testbed.exec(Host::Client, &["curl", "-s", "-m", "1", "-o", "/dev/null", "-w", "%{http_code}", &url]);
+        let got = cluster
+            .testbed
+            .exec(Host::Client, &["curl", "-s", "-m", "1", "-o", "/dev/null", "-w", "%{http_code}", &url]);
         (String::from_utf8_lossy(&got.stdout) == "200").then_some(())
     });
     let recording = Recording::at(&cluster.testbed, &format!("icecast{n}.ogg"), &url);

@@ -26,7 +26,10 @@ fn dig_gets_the_fit_nodes_and_no_dead_one() {
         assert_eq!(addresses(dig(&cluster, &[&server, "+short", "+tcp", "radio.test", "A"])), everyone);
         assert_eq!(addresses(dig(&cluster, &[&server, "+short", "host2.radio.test", "A"])), ["10.77.0.2"]);
         let ns = dig(&cluster, &[&server, "radio.test", "NS"]);
-        assert!(ns.contains("status: NOERROR") && ns.contains("flags: qr aa") && ns.contains("host1.radio.test."), "{ns}");
+        assert!(
+            ns.contains("status: NOERROR") && ns.contains("flags: qr aa") && ns.contains("host1.radio.test."),
+            "{ns}"
+        );
         assert!(ns.contains("ADDITIONAL SECTION") && ns.contains("10.77.0.1"), "glue: {ns}");
         assert!(dig(&cluster, &[&server, "nothing.radio.test", "A"]).contains("status: NXDOMAIN"));
         let nodata = dig(&cluster, &[&server, "host1.radio.test", "MX"]);
@@ -36,7 +39,8 @@ fn dig_gets_the_fit_nodes_and_no_dead_one() {
     }
     cluster.kill(2);
     let (_, took) = wait_until("the dead node leaves the apex", Duration::from_secs(10), || {
-        (addresses(dig(&cluster, &["@10.77.0.1", "+short", "radio.test", "A"])) == ["10.77.0.1", "10.77.0.3"]).then_some(())
+        (addresses(dig(&cluster, &["@10.77.0.1", "+short", "radio.test", "A"])) == ["10.77.0.1", "10.77.0.3"])
+            .then_some(())
     });
     println!("a dead node left DNS after {took:?}");
 }

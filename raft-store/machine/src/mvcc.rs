@@ -1,0 +1,349 @@
+//! etcd's multi-version store: every key's versions, and what changed at each revision.
+//!
+//! Writes go in under the next revision and count only when [`Mvcc::commit`] is called; [`Mvcc::rollback`] takes them
+//! back. Between the two, reads at the newest revision see them, as operations of one transaction see each other's.
+
+use std::{collections::BTreeMap, ops::Bound};
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Event, EventKind, KeyValue, LeaseId, RangeRequest, RangeResponse, Refusal, Revision, SortOrder, SortTarget,
+};
+
+/// The revision of an empty store, as in etcd.
+const FIRST_REVISION: Revision = 1;
+
+/// One version of a key; without a value it is a tombstone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Version {
+    pub(crate) mod_revision: Revision,
+    /// Place among the changes of one revision.
+    pub(crate) sub: u32,
+    pub(crate) create_revision: Revision,
+    pub(crate) version: i64,
+    pub(crate) lease: LeaseId,
+    pub(crate) value: Option<Bytes>,
+}
+
+/// All keys with all versions that are not compacted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Mvcc {
+    keys: BTreeMap<Bytes, Vec<Version>>,
+    /// Keys changed at each revision from the compacted one on, in order.
+    changes: BTreeMap<Revision, Vec<Bytes>>,
+    current: Revision,
+    /// -1 until the first compaction, so that `Compact(0)` works once, as in etcd.
+    compacted: Revision,
+    pending: Vec<Bytes>,
+}
+
+impl Default for Mvcc {
+    fn default() -> Self {
+        Self {
+            keys: BTreeMap::new(),
+            changes: BTreeMap::new(),
+            current: FIRST_REVISION,
+            compacted: -1,
+            pending: Vec::new(),
+        }
+    }
+}
+
+/// A range of keys, in etcd's terms: `end` empty for one key, one zero byte for all keys from `start` on.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Span<'a> {
+    pub(crate) start: &'a [u8],
+    pub(crate) end: &'a [u8],
+}
+
+impl Span<'_> {
+    pub(crate) fn contains(&self, key: &[u8]) -> bool {
+        match self.end {
+            [] => key == self.start,
+            [0] => key >= self.start,
+            end => key >= self.start && key < end,
+        }
+    }
+
+    /// An end below the start makes an empty range, which `BTreeMap::range` would panic on.
+    fn bounds(&self) -> (Bound<Vec<u8>>, Bound<Vec<u8>>) {
+        let start = Bound::Included(self.start.to_vec());
+        match self.end {
+            [] => (start, Bound::Included(self.start.to_vec())),
+            [0] => (start, Bound::Unbounded),
+            end if end <= self.start => (start, Bound::Excluded(self.start.to_vec())),
+            end => (start, Bound::Excluded(end.to_vec())),
+        }
+    }
+}
+
+fn pair(key: &Bytes, version: &Version, value: &Bytes) -> KeyValue {
+    KeyValue {
+        key: key.clone(),
+        value: value.clone(),
+        create_revision: version.create_revision,
+        mod_revision: version.mod_revision,
+        version: version.version,
+        lease: version.lease,
+    }
+}
+
+/// The pair as it was at `revision`.
+fn at(key: &Bytes, versions: &[Version], revision: Revision) -> Option<KeyValue> {
+    let newer = versions.partition_point(|v| v.mod_revision <= revision);
+    let version = versions.get(newer.checked_sub(1)?)?;
+    version.value.as_ref().map(|value| pair(key, version, value))
+}
+
+impl Mvcc {
+    pub(crate) fn from_parts(keys: BTreeMap<Bytes, Vec<Version>>, current: Revision, compacted: Revision) -> Self {
+        let mut ordered: BTreeMap<Revision, Vec<(u32, Bytes)>> = BTreeMap::new();
+        for (key, versions) in &keys {
+            for version in versions.iter().filter(|v| v.mod_revision >= compacted) {
+                ordered.entry(version.mod_revision).or_default().push((version.sub, key.clone()));
+            }
+        }
+        let changes = ordered.into_iter().map(|(revision, mut list)| {
+            list.sort();
+            (revision, list.into_iter().map(|(_, key)| key).collect())
+        });
+        Self { changes: changes.collect(), keys, current, compacted, pending: Vec::new() }
+    }
+
+    pub(crate) fn keys(&self) -> &BTreeMap<Bytes, Vec<Version>> {
+        &self.keys
+    }
+
+    pub(crate) fn current(&self) -> Revision {
+        self.current
+    }
+
+    pub(crate) fn compacted(&self) -> Revision {
+        self.compacted
+    }
+
+    /// The newest version of a key, pending ones included.
+    pub(crate) fn get(&self, key: &[u8]) -> Option<KeyValue> {
+        let (key, versions) = self.keys.get_key_value(key)?;
+        at(key, versions, Revision::MAX)
+    }
+
+    /// The newest pairs of a range, pending ones included, by key.
+    pub(crate) fn newest<'a>(&'a self, span: Span<'_>) -> impl Iterator<Item = KeyValue> + 'a {
+        self.keys.range::<[u8], _>(borrowed(&span.bounds())).filter_map(|(k, v)| at(k, v, Revision::MAX))
+    }
+
+    /// Refuses revisions that cannot be read.
+    pub(crate) fn check_revision(&self, revision: Revision) -> Result<(), Refusal> {
+        if revision > self.current {
+            return Err(Refusal::FutureRevision);
+        }
+        if revision > 0 && revision < self.compacted {
+            return Err(Refusal::Compacted { compact_revision: self.compacted });
+        }
+        Ok(())
+    }
+
+    pub(crate) fn range(&self, request: &RangeRequest) -> Result<RangeResponse, Refusal> {
+        if request.key.is_empty() {
+            return Err(Refusal::EmptyKey);
+        }
+        self.check_revision(request.revision)?;
+        let revision = if request.revision > 0 { request.revision } else { Revision::MAX };
+        let span = Span { start: &request.key, end: &request.range_end };
+        let all = self.keys.range::<[u8], _>(borrowed(&span.bounds())).filter_map(|(k, v)| at(k, v, revision));
+        if request.count_only {
+            return Ok(RangeResponse { count: all.count() as i64, ..RangeResponse::default() });
+        }
+        let mut kvs: Vec<_> = all.collect();
+        let count = kvs.len() as i64;
+        kvs.retain(|kv| within(kv, request));
+        sort(&mut kvs, request);
+        let limit = usize::try_from(request.limit).unwrap_or(0);
+        let more = limit > 0 && kvs.len() > limit;
+        if more {
+            kvs.truncate(limit);
+        }
+        if request.keys_only {
+            kvs.iter_mut().for_each(|kv| kv.value = Bytes::new());
+        }
+        Ok(RangeResponse { kvs, more, count })
+    }
+
+    /// Puts one key under the pending revision.
+    pub(crate) fn put(&mut self, key: &Bytes, value: Bytes, lease: LeaseId) {
+        let (revision, sub) = (self.current + 1, self.note(key));
+        let versions = self.keys.entry(key.clone()).or_default();
+        let first = versions.last().and_then(|v| v.value.as_ref().map(|_| (v.create_revision, v.version)));
+        let (create_revision, version) = first.map_or((revision, 1), |(create, version)| (create, version + 1));
+        write(versions, Version { mod_revision: revision, sub, create_revision, version, lease, value: Some(value) });
+    }
+
+    /// Deletes the keys of a range under the pending revision; returns the pairs before.
+    pub(crate) fn delete(&mut self, span: Span<'_>) -> Vec<KeyValue> {
+        let gone: Vec<_> = self.newest(span).collect();
+        for kv in &gone {
+            let (mod_revision, sub) = (self.current + 1, self.note(&kv.key));
+            let tombstone = Version { mod_revision, sub, create_revision: 0, version: 0, lease: 0, value: None };
+            write(self.keys.entry(kv.key.clone()).or_default(), tombstone);
+        }
+        gone
+    }
+
+    /// The place of a key among the pending changes.
+    fn note(&mut self, key: &Bytes) -> u32 {
+        let place = self.pending.iter().position(|k| k == key).unwrap_or_else(|| {
+            self.pending.push(key.clone());
+            self.pending.len() - 1
+        });
+        u32::try_from(place).expect("a transaction has at most some thousand operations")
+    }
+
+    /// Makes the pending changes the next revision, if there are any, and says what they were.
+    pub(crate) fn commit(&mut self) -> Vec<Event> {
+        if self.pending.is_empty() {
+            return Vec::new();
+        }
+        self.current += 1;
+        let keys = std::mem::take(&mut self.pending);
+        let events = keys.iter().filter_map(|key| self.event(key, self.current, true)).collect();
+        self.changes.insert(self.current, keys);
+        events
+    }
+
+    /// Takes the pending changes back.
+    pub(crate) fn rollback(&mut self) {
+        let pending = self.current + 1;
+        for key in std::mem::take(&mut self.pending) {
+            if let Some(versions) = self.keys.get_mut(&key) {
+                versions.retain(|v| v.mod_revision != pending);
+                if versions.is_empty() {
+                    self.keys.remove(&key);
+                }
+            }
+        }
+    }
+
+    /// The event of a key at a revision.
+    fn event(&self, key: &Bytes, revision: Revision, with_prev: bool) -> Option<Event> {
+        let versions = self.keys.get(key)?;
+        let place = versions.binary_search_by_key(&revision, |v| v.mod_revision).ok()?;
+        let version = &versions[place];
+        let prev_kv = if with_prev { at(key, &versions[..place], revision) } else { None };
+        let (kind, kv) = match &version.value {
+            Some(value) => (EventKind::Put, pair(key, version, value)),
+            None => (EventKind::Delete, KeyValue { key: key.clone(), mod_revision: revision, ..KeyValue::default() }),
+        };
+        Some(Event { kind, kv, prev_kv })
+    }
+
+    pub(crate) fn history(&self, span: Span<'_>, from: Revision, limit: usize) -> Result<Vec<Event>, Refusal> {
+        if from < self.compacted {
+            return Err(Refusal::Compacted { compact_revision: self.compacted });
+        }
+        let mut events = Vec::new();
+        let mut revisions = 0;
+        for (revision, keys) in self.changes.range(from..) {
+            // At the compacted revision itself, what was before is gone.
+            let with_prev = *revision > self.compacted;
+            let before = events.len();
+            let touched = keys.iter().filter(|key| span.contains(key));
+            events.extend(touched.filter_map(|key| self.event(key, *revision, with_prev)));
+            revisions += usize::from(events.len() > before);
+            if revisions == limit {
+                break;
+            }
+        }
+        Ok(events)
+    }
+
+    pub(crate) fn compact(&mut self, revision: Revision) -> Result<(), Refusal> {
+        if revision <= self.compacted {
+            return Err(Refusal::Compacted { compact_revision: self.compacted });
+        }
+        if revision > self.current {
+            return Err(Refusal::FutureRevision);
+        }
+        self.compacted = revision;
+        self.changes = self.changes.split_off(&revision);
+        self.keys.retain(|_, versions| {
+            let newer = versions.partition_point(|v| v.mod_revision <= revision);
+            // The newest version at the revision stays readable; a tombstone stays only where it is the revision's
+            // own event, which watchers may still ask for.
+            let keep = newer.checked_sub(1).filter(|last| {
+                let version = &versions[*last];
+                version.value.is_some() || version.mod_revision == revision
+            });
+            versions.drain(..keep.unwrap_or(newer));
+            !versions.is_empty()
+        });
+        Ok(())
+    }
+
+    /// Checksum over every version up to `revision`.
+    pub(crate) fn hash(&self, revision: Revision) -> Result<u32, Refusal> {
+        self.check_revision(revision)?;
+        let revision = if revision > 0 { revision } else { self.current };
+        let mut hash = 0;
+        for (key, versions) in &self.keys {
+            for v in versions.iter().filter(|v| v.mod_revision <= revision) {
+                hash = crc32c::crc32c_append(hash, key);
+                for number in [v.mod_revision, v.create_revision, v.version, v.lease, i64::from(v.value.is_some())] {
+                    hash = crc32c::crc32c_append(hash, &number.to_be_bytes());
+                }
+                hash = crc32c::crc32c_append(hash, v.value.as_deref().unwrap_or_default());
+            }
+        }
+        Ok(hash)
+    }
+}
+
+/// Adds a version, or replaces the one that the same revision wrote before.
+fn write(versions: &mut Vec<Version>, mut version: Version) {
+    if let Some(last) = versions.last()
+        && last.mod_revision == version.mod_revision
+    {
+        let last = versions.pop().expect("there is a last one");
+        // One transaction is one change: a second put of it does not count as another version.
+        if let (Some(_), Some(_)) = (&last.value, &version.value) {
+            version.version = last.version;
+            version.create_revision = last.create_revision;
+        }
+    }
+    versions.push(version);
+}
+
+fn borrowed(bounds: &(Bound<Vec<u8>>, Bound<Vec<u8>>)) -> (Bound<&[u8]>, Bound<&[u8]>) {
+    fn one(bound: &Bound<Vec<u8>>) -> Bound<&[u8]> {
+        bound.as_ref().map(Vec::as_slice)
+    }
+    (one(&bounds.0), one(&bounds.1))
+}
+
+/// etcd applies these filters after counting and before the limit.
+fn within(kv: &KeyValue, r: &RangeRequest) -> bool {
+    let inside = |n: Revision, min: Revision, max: Revision| (min == 0 || n >= min) && (max == 0 || n <= max);
+    inside(kv.mod_revision, r.min_mod_revision, r.max_mod_revision)
+        && inside(kv.create_revision, r.min_create_revision, r.max_create_revision)
+}
+
+fn sort(kvs: &mut [KeyValue], request: &RangeRequest) {
+    // etcd: a target other than the key sorts upwards where no order is given.
+    let order = match (request.sort_order, request.sort_target) {
+        (SortOrder::None, SortTarget::Key) => return,
+        (SortOrder::None, _) => SortOrder::Ascend,
+        (order, _) => order,
+    };
+    match request.sort_target {
+        SortTarget::Key => kvs.sort_by(|a, b| a.key.cmp(&b.key)),
+        SortTarget::Version => kvs.sort_by_key(|kv| kv.version),
+        SortTarget::Create => kvs.sort_by_key(|kv| kv.create_revision),
+        SortTarget::Mod => kvs.sort_by_key(|kv| kv.mod_revision),
+        SortTarget::Value => kvs.sort_by(|a, b| a.value.cmp(&b.value)),
+    }
+    if order == SortOrder::Descend {
+        kvs.reverse();
+    }
+}
