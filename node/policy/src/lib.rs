@@ -1,6 +1,12 @@
 //! Pure decisions: balance, DNS answers, request heads, generated configuration, membership.
 
+mod dice;
+pub mod dns;
+#[cfg(test)]
+mod example;
+pub mod fitness;
 pub mod head;
+pub mod host;
 pub mod route;
 mod target;
 mod view;
