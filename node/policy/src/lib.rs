@@ -1,5 +1,7 @@
 //! Pure decisions: balance, DNS answers, request heads, generated configuration, membership.
 
+pub mod answer;
+pub mod balance;
 pub mod chunked;
 mod dice;
 pub mod dns;
