@@ -4,14 +4,7 @@ use std::sync::Arc;
 
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{
-    config::Config,
-    metrics::Metrics,
-    onair::OnAir,
-    peer::{LoadBoard, Peers},
-    raft::RaftHandle,
-    view::ViewHandle,
-};
+use crate::{config::Config, metrics::Metrics, onair::OnAir, peer::Peers, raft::RaftHandle, view::ViewHandle};
 
 /// What every part of a running node shares. Cheap to clone.
 #[derive(Clone)]
@@ -24,8 +17,6 @@ pub struct Context {
     pub view: ViewHandle,
     /// Connections to the other nodes.
     pub peers: Peers,
-    /// Where parts of the node say what goes into its load report (Icecast's state, mounts).
-    pub load: LoadBoard,
     /// The mount logs of this node.
     pub on_air: OnAir,
     /// Counters and gauges.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use autoradio_machine::{Catalog, Command, Member, MemberAdd, NodeId, Response as Answer};
-use autoradio_proto::peer::{JoinReply, JoinRequest, join_client::JoinClient, join_server::Join};
+use autoradio_proto::peer::{JoinMember, JoinReply, JoinRequest, join_client::JoinClient, join_server::Join};
 use autoradio_store::ConsensusError;
 use tonic::{Code, Request, Response, Status};
 
@@ -100,7 +100,7 @@ impl Join for JoinService {
             cluster_id: self.raft.cluster_id(),
             node_id: member.0,
             already: member.1,
-            peer_urls: catalog.members.values().flat_map(|member| member.peer_urls.clone()).collect(),
+            members: catalog.members.values().filter_map(|member| to_wire(member)).collect(),
         };
         Ok(Response::new(reply))
     }
@@ -120,6 +120,11 @@ impl JoinService {
             },
         }
     }
+}
+
+fn to_wire(member: &Member) -> Option<JoinMember> {
+    let peer_url = member.peer_urls.first()?.clone();
+    Some(JoinMember { node_id: member.id, name: member.name.clone(), peer_url })
 }
 
 fn unavailable(error: &RaftError) -> Status {

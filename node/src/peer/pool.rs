@@ -33,6 +33,8 @@ pub struct Peers {
 
 struct Inner {
     me: Identity,
+    /// Members known before the catalog has come, by peer URL.
+    first: BTreeMap<NodeId, String>,
     catalog: watch::Receiver<Catalog>,
     lanes: Mutex<BTreeMap<NodeId, Lanes>>,
 }
@@ -63,10 +65,23 @@ pub enum PeerError {
 }
 
 impl Peers {
-    /// Connections of the node `me` to the members in `catalog`.
+    /// Connections of the node `me` to the members in `catalog`, and to those in `first` until there is one.
     #[must_use]
-    pub fn new(me: Identity, catalog: watch::Receiver<Catalog>) -> Self {
-        Self { inner: Arc::new(Inner { me, catalog, lanes: Mutex::default() }) }
+    pub fn new(me: Identity, first: BTreeMap<NodeId, String>, catalog: watch::Receiver<Catalog>) -> Self {
+        Self { inner: Arc::new(Inner { me, first, catalog, lanes: Mutex::default() }) }
+    }
+
+    /// The peer URL of each member but this node.
+    #[must_use]
+    pub fn urls(&self) -> BTreeMap<NodeId, String> {
+        let members = self.inner.catalog.borrow().members.clone();
+        let mut urls: BTreeMap<NodeId, String> = if members.is_empty() {
+            self.inner.first.clone()
+        } else {
+            members.values().filter_map(|member| Some((member.id, member.peer_urls.first()?.clone()))).collect()
+        };
+        urls.remove(&self.inner.me.node_id);
+        urls
     }
 
     /// A client for `node` on the data lane; connecting is lazy, so that an error comes with the call.
@@ -82,10 +97,7 @@ impl Peers {
     /// # Errors
     /// As [`Peers::client`].
     pub fn client_on(&self, node: NodeId, lane: Lane) -> Result<Client, PeerError> {
-        let listed = {
-            let catalog = self.inner.catalog.borrow();
-            catalog.members.get(&node).and_then(|member| member.peer_urls.first().cloned())
-        };
+        let listed = self.urls().remove(&node);
         // Before the catalog has come (a node that joins), the consensus has called by the address in its membership.
         let known = || self.lock().get(&node).map(|lanes| lanes.url.clone());
         let url = listed.or_else(known).ok_or(PeerError::Unknown(node))?;

@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use tokio_stream::{StreamExt, wrappers::WatchStream};
 use tokio_util::sync::CancellationToken;
 
-use super::{Lane, LoadBoard, Loads, Peers};
+use super::{Lane, Loads, Peers};
 use crate::raft::{Backoff, RaftHandle};
 
 /// How often a node says how it is.
@@ -20,7 +20,7 @@ const RETRY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_
 
 /// Gathers this node's load once a second, for `loads` and for `sender`'s receivers, until `stop`.
 pub async fn refresh_own_load(
-    board: LoadBoard,
+    gather: impl Fn() -> Load,
     raft: RaftHandle,
     loads: Loads,
     sender: watch::Sender<Arc<Load>>,
@@ -29,7 +29,7 @@ pub async fn refresh_own_load(
     let mut tick = tokio::time::interval(EVERY);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     while stop.run_until_cancelled(tick.tick()).await.is_some() {
-        let load = board.gather(raft.status().applied_index);
+        let load = gather();
         loads.put(raft.node_id(), load.clone());
         sender.send_replace(Arc::new(load));
     }
@@ -48,9 +48,9 @@ pub async fn report_to_all(
     let mut reporters: BTreeMap<NodeId, (String, CancellationToken)> = BTreeMap::new();
     loop {
         let members = catalog.borrow_and_update().members.clone();
-        let url = |node: &NodeId| members.get(node).and_then(|member| member.peer_urls.first());
+        let urls = peers.urls();
         reporters.retain(|node, (at, end)| {
-            let keep = url(node) == Some(at);
+            let keep = urls.get(node) == Some(at);
             if !keep {
                 end.cancel();
             }
@@ -58,11 +58,12 @@ pub async fn report_to_all(
         });
         peers.retain_members();
         loads.retain(|node| members.is_empty() || members.contains_key(&node));
-        for node in members.keys().filter(|&&node| node != raft.node_id()) {
-            let (Some(at), false) = (url(node), reporters.contains_key(node)) else { continue };
-            let end = stop.child_token();
-            reporters.insert(*node, (at.clone(), end.clone()));
-            tasks.spawn(report_to(peers.clone(), raft.node_id(), *node, own.clone(), end));
+        for (node, at) in urls {
+            reporters.entry(node).or_insert_with(|| {
+                let end = stop.child_token();
+                tasks.spawn(report_to(peers.clone(), raft.node_id(), node, own.clone(), end.clone()));
+                (at, end)
+            });
         }
         match stop.run_until_cancelled(catalog.changed()).await {
             Some(Ok(())) => {}
