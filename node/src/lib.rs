@@ -3,6 +3,7 @@
 //! A node is a value ([`daemon::Node`]): several run in one process in the demo and in tests.
 
 pub mod admin;
+pub mod backoff;
 pub mod config;
 pub mod context;
 pub mod daemon;

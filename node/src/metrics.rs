@@ -1,12 +1,20 @@
 //! Counters and gauges of one node, in Prometheus' text form. Not global: several nodes run in one process in tests.
 
-use std::sync::Mutex;
+use std::{
+    sync::{
+        Mutex,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
 
 use prometheus_client::{
-    encoding::text::encode,
+    encoding::text::{encode_eof, encode_registry},
     metrics::{counter::Counter, gauge::Gauge},
     registry::Registry,
 };
+
+use crate::{icecast::SharedState, status::load::RateMeter};
 
 /// All of a node's metrics. Fields are cheap to update from any task.
 #[derive(Debug)]
@@ -38,6 +46,14 @@ pub struct Metrics {
     pub dns_dropped_total: Counter,
     /// Starts of the local Icecast.
     pub icecast_starts_total: Counter,
+    /// Reconnects of this node's feeds to its local Icecast.
+    pub icecast_feeds_total: Counter,
+    /// How the local Icecast is.
+    pub icecast: SharedState,
+    started: Instant,
+    ready: AtomicBool,
+    reports: AtomicU64,
+    sent_rate: Mutex<RateMeter>,
 }
 
 impl Default for Metrics {
@@ -62,6 +78,12 @@ impl Default for Metrics {
             dns_queries_total: counter("dns_queries", "DNS queries answered"),
             dns_dropped_total: counter("dns_dropped", "DNS queries dropped by a bound"),
             icecast_starts_total: counter("icecast_starts", "Starts of the local Icecast"),
+            icecast_feeds_total: counter("icecast_feeds", "Connections made to feed the local Icecast"),
+            icecast: SharedState::default(),
+            started: Instant::now(),
+            ready: AtomicBool::new(false),
+            reports: AtomicU64::new(0),
+            sent_rate: Mutex::default(),
             listeners: Gauge::default(),
             registry: Mutex::new(Registry::default()),
         };
@@ -71,12 +93,68 @@ impl Default for Metrics {
 }
 
 impl Metrics {
-    /// Prometheus' text exposition.
+    /// Says whether the fronts are bound and the node has caught up; a node starts unready.
+    pub fn set_ready(&self, ready: bool) {
+        self.ready.store(ready, Ordering::Relaxed);
+    }
+
+    /// What [`Metrics::set_ready`] was told last.
     #[must_use]
-    pub fn render(&self) -> String {
+    pub fn ready(&self) -> bool {
+        self.ready.load(Ordering::Relaxed)
+    }
+
+    /// How long the node has run.
+    #[must_use]
+    pub fn uptime(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    /// The number of the next load report.
+    pub(crate) fn next_report(&self) -> u64 {
+        self.reports.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Bytes a second sent to listeners, over the last few calls' time.
+    pub(crate) fn sent_rate(&self) -> u64 {
+        let mut meter = self.sent_rate.lock().expect("nothing panics while it holds the meter");
+        meter.rate(self.started.elapsed(), self.sent_bytes_total.get())
+    }
+
+    /// Prometheus' text exposition: the counters, then what `more` registers for this one scrape (gauges of the
+    /// view, whose labels come and go with mounts).
+    #[must_use]
+    pub fn render(&self, more: impl FnOnce(&mut Registry)) -> String {
         let mut text = String::new();
+        let mut scrape = Registry::with_prefix("autoradio");
+        more(&mut scrape);
         let registry = self.registry.lock().expect("nothing panics while it holds the registry");
-        encode(&mut text, &registry).expect("writing to a String cannot fail");
+        let written = encode_registry(&mut text, &registry)
+            .and_then(|()| encode_registry(&mut text, &scrape))
+            .and_then(|()| encode_eof(&mut text));
+        written.expect("writing to a String cannot fail");
         text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_exposition_is_prometheus_text() {
+        let metrics = Metrics::default();
+        metrics.dns_queries_total.inc_by(7);
+        metrics.listeners.set(3);
+        let text = metrics.render(|registry| {
+            let gauge = Gauge::<i64>::default();
+            gauge.set(5);
+            registry.register("raft_term", "The term", gauge);
+        });
+        for line in ["autoradio_dns_queries_total 7", "autoradio_listeners 3", "autoradio_raft_term 5"] {
+            assert!(text.lines().any(|l| l == line), "{line} is missing in\n{text}");
+        }
+        assert!(text.ends_with("# EOF\n"));
+        assert_eq!(text.matches("# EOF").count(), 1);
     }
 }

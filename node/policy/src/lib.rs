@@ -1,4 +1,20 @@
 //! Pure decisions: balance, DNS answers, request heads, generated configuration, membership.
 
+pub mod answer;
+pub mod balance;
+pub mod chunked;
+mod dice;
+pub mod dns;
+#[cfg(test)]
+mod example;
+pub mod fitness;
+pub mod followers;
+pub mod head;
+pub mod host;
+pub mod membership;
+pub mod route;
+pub mod takeover;
+mod target;
 mod view;
+pub use target::MAX_QUERY_PARAMETERS;
 pub use view::{ClusterView, Heard, Load, MountLoad};
