@@ -1,4 +1,25 @@
 //! Consensus: openraft over sled, wrapped whole. No openraft type leaves this crate.
 
-mod api;
-pub use api::*;
+mod barrier;
+mod consensus;
+mod error;
+mod files;
+mod flusher;
+mod identity;
+mod log;
+mod network;
+mod observer;
+mod options;
+mod snapshot;
+mod state;
+mod status;
+mod transport;
+mod types;
+
+pub use consensus::{Consensus, Proposed};
+pub use error::{ConsensusError, StoreError};
+pub use identity::Identity;
+pub use observer::Observer;
+pub use options::Options;
+pub use status::{RaftStatus, Role};
+pub use transport::{BoxFuture, RpcKind, Transport, TransportError};

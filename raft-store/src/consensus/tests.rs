@@ -1,0 +1,33 @@
+//! openraft's own suite over our log and state machine.
+
+use std::sync::Arc;
+
+use autoradio_machine::{Event, LogIndex, Machine};
+use openraft::testing::{StoreBuilder, Suite};
+
+use super::*;
+use crate::types::StorageError;
+
+struct Nobody;
+
+impl Observer for Nobody {
+    fn applied(&self, _: &Machine, _: LogIndex, _: &[Event]) {}
+    fn restored(&self, _: &Machine, _: LogIndex) {}
+}
+
+struct Builder;
+
+impl StoreBuilder<TypeConfig, LogStore, StateMachine, tempfile::TempDir> for Builder {
+    async fn build(&self) -> Result<(tempfile::TempDir, LogStore, StateMachine), StorageError> {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let options = Options::new(folder.path().join("node"));
+        let identity = Identity { cluster_id: 1, node_id: 1 };
+        let (log, _thread, state) = open_folder(&options, &identity, Arc::new(Nobody)).expect("an empty folder opens");
+        Ok((folder, log, state))
+    }
+}
+
+#[test]
+fn openrafts_suite_passes() {
+    Suite::test_all(Builder).expect("the suite passes");
+}

@@ -1,0 +1,66 @@
+//! What can go wrong, and what to do about it.
+
+use std::{path::PathBuf, time::Duration};
+
+use autoradio_machine::{NodeId, Refusal};
+
+/// Why a proposal or read was not carried out.
+#[derive(Debug, thiserror::Error)]
+pub enum ConsensusError {
+    /// The machine refused the command.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// Another node leads: ask there.
+    #[error("this node does not lead")]
+    NotLeader {
+        /// Who leads, where known.
+        leader: Option<NodeId>,
+    },
+    /// No majority, or no answer in time. A proposal may still be carried out later.
+    #[error("no majority of the voters answered in {0:?}; the change may or may not have been made")]
+    Timeout(Duration),
+    /// The membership change asked for cannot be made now.
+    #[error("membership cannot be changed now: {0}")]
+    Membership(String),
+    /// Stopped.
+    #[error("the consensus has stopped: {0}")]
+    Stopped(String),
+}
+
+/// Log, snapshots or identity could not be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Another process has it open.
+    #[error("{dir} is in use: another autoradio-node is running on it")]
+    InUse {
+        /// The folder.
+        dir: PathBuf,
+    },
+    /// Damaged: must not be rebuilt silently.
+    #[error("{dir} is damaged ({reason}); remove this node from the cluster, move the folder away, and join anew")]
+    Damaged {
+        /// The folder.
+        dir: PathBuf,
+        /// What was found.
+        reason: String,
+    },
+    /// Written by a newer program.
+    #[error("{dir} has format {found}, this program reads up to {known}; upgrade autoradio")]
+    Newer {
+        /// The folder.
+        dir: PathBuf,
+        /// The format found.
+        found: u8,
+        /// The newest known.
+        known: u8,
+    },
+    /// The system's error.
+    #[error("{what}: {source}")]
+    Io {
+        /// What was being done.
+        what: String,
+        /// Why it failed.
+        source: std::io::Error,
+    },
+}
+

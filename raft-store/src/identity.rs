@@ -1,0 +1,52 @@
+//! Who a node is: a small file beside log and snapshots.
+
+use std::{io, path::Path};
+
+use autoradio_machine::{ClusterId, NodeId};
+
+use crate::{StoreError, files};
+
+/// The format that this program writes, and the newest that it reads.
+const FORMAT: u8 = 1;
+const FILE: &str = "identity";
+
+/// Who this node is; written to disk once, when the node is made or joins, and never changed.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Identity {
+    /// The cluster.
+    pub cluster_id: ClusterId,
+    /// The node.
+    pub node_id: NodeId,
+}
+
+#[derive(serde::Serialize, serde::Deserialize)]
+struct File {
+    format: u8,
+    #[serde(with = "autoradio_machine::hex_serde")]
+    cluster_id: ClusterId,
+    #[serde(with = "autoradio_machine::hex_serde")]
+    node_id: NodeId,
+}
+
+/// Reads the identity in `dir`; `None` where there is none.
+pub(crate) fn read(dir: &Path) -> Result<Option<Identity>, StoreError> {
+    let bytes = match std::fs::read(dir.join(FILE)) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(source) => return Err(StoreError::Io { what: format!("reading {}", dir.join(FILE).display()), source }),
+    };
+    let damaged = |reason: String| StoreError::Damaged { dir: dir.to_owned(), reason };
+    let file: File = serde_json::from_slice(&bytes).map_err(|e| damaged(format!("its identity cannot be read: {e}")))?;
+    if file.format > FORMAT {
+        return Err(StoreError::Newer { dir: dir.to_owned(), found: file.format, known: FORMAT });
+    }
+    Ok(Some(Identity { cluster_id: file.cluster_id, node_id: file.node_id }))
+}
+
+/// Writes the identity, once; it is on the disk when this returns.
+pub(crate) fn write(dir: &Path, identity: &Identity) -> Result<(), StoreError> {
+    let file = File { format: FORMAT, cluster_id: identity.cluster_id, node_id: identity.node_id };
+    let text = serde_json::to_vec(&file).expect("an identity is plain data");
+    files::replace(&dir.join(FILE), &text)
+        .map_err(|source| StoreError::Io { what: format!("writing {}", dir.join(FILE).display()), source })
+}

@@ -1,0 +1,278 @@
+//! The log, vote and marks in sled.
+//!
+//! sled's `flush()` ends in sync_file_range, which does not reach the disk: every flush is followed by an fdatasync
+//! on our own descriptor of sled's `db` file. Entries are cut into pieces below the size from which sled would put
+//! them into files of their own, which nothing syncs.
+
+use std::{
+    fmt::Debug,
+    fs::File,
+    io,
+    ops::{Bound, RangeBounds},
+    path::Path,
+    thread::JoinHandle,
+    time::{Duration, Instant},
+};
+
+use openraft::{LogState, OptionalSend, RaftLogReader, StorageIOError, storage::LogFlushed, storage::RaftLogStorage};
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::{
+    StoreError, files,
+    flusher::Flusher,
+    types::{Entry, LogId, StorageError, TypeConfig, Vote},
+};
+
+/// The format of values that this program writes, and the newest that it reads.
+const FORMAT: u8 = 1;
+const PIECE_BYTES: usize = 100 * 1024;
+const CACHE_BYTES: u64 = 32 * 1024 * 1024;
+/// A dropped sled lets go of its lock a moment later.
+const LOCK_PATIENCE: Duration = Duration::from_secs(2);
+
+const VOTE: &str = "vote";
+const COMMITTED: &str = "committed";
+const PURGED: &str = "purged";
+
+/// Log, vote and marks. Clones are one.
+#[derive(Clone)]
+pub(crate) struct LogStore {
+    log: sled::Tree,
+    marks: sled::Tree,
+    flusher: Flusher,
+}
+
+impl LogStore {
+    /// Opens or makes it in `dir`; also gives the thread to wait for after the store was dropped.
+    pub(crate) fn open(dir: &Path) -> Result<(Self, JoinHandle<()>), StoreError> {
+        let fresh = !dir.join("db").exists();
+        let db = open_sled(dir)?;
+        let io_error = |what: &str| {
+            let what = format!("{what} {}", dir.display());
+            move |source| StoreError::Io { what, source }
+        };
+        if fresh {
+            // sled never syncs these: without `conf` the database does not open after a power failure.
+            File::open(dir.join("conf")).and_then(|f| f.sync_all()).map_err(io_error("syncing conf in"))?;
+            files::sync_folder(dir).map_err(io_error("syncing"))?;
+        }
+        let file = File::open(dir.join("db")).map_err(io_error("opening db in"))?;
+        let flush = db.clone();
+        Self::with_sync(
+            &db,
+            dir,
+            Box::new(move || {
+                flush.flush().map_err(io::Error::other)?;
+                file.sync_data()
+            }),
+        )
+    }
+
+    fn with_sync(db: &sled::Db, dir: &Path, sync: crate::flusher::Sync) -> Result<(Self, JoinHandle<()>), StoreError> {
+        let tree = |name: &str| db.open_tree(name).map_err(|e| damaged(dir, &e));
+        let (flusher, thread) = Flusher::start(sync)
+            .map_err(|source| StoreError::Io { what: "starting the thread that syncs the log".into(), source })?;
+        Ok((Self { log: tree("log")?, marks: tree("marks")?, flusher }, thread))
+    }
+
+    /// The last entry that was purged, from which a snapshot must take over.
+    pub(crate) fn purged(&self) -> io::Result<Option<LogId>> {
+        self.mark(PURGED)
+    }
+
+    fn mark<T: DeserializeOwned>(&self, name: &str) -> io::Result<Option<T>> {
+        self.marks.get(name)?.map(|bytes| decode(&bytes)).transpose()
+    }
+
+    fn set_mark<T: Serialize>(&self, name: &str, value: &T) -> io::Result<()> {
+        self.marks.insert(name, encode(value)?)?;
+        Ok(())
+    }
+
+    fn write_entries(&self, entries: impl IntoIterator<Item = Entry>) -> io::Result<()> {
+        let mut batch = sled::Batch::default();
+        for entry in entries {
+            for (piece, bytes) in (0u16..).zip(encode(&entry)?.chunks(PIECE_BYTES)) {
+                batch.insert(key(entry.log_id.index, piece).to_vec(), bytes);
+            }
+        }
+        self.log.apply_batch(batch)?;
+        Ok(())
+    }
+
+    fn remove(&self, range: impl RangeBounds<Vec<u8>>) -> io::Result<()> {
+        let mut batch = sled::Batch::default();
+        for found in self.log.range(range).keys() {
+            batch.remove(found?);
+        }
+        self.log.apply_batch(batch)?;
+        Ok(())
+    }
+
+    fn read_entries(&self, range: impl RangeBounds<u64>) -> io::Result<Vec<Entry>> {
+        let start = match range.start_bound() {
+            Bound::Included(index) => *index,
+            Bound::Excluded(index) => index.saturating_add(1),
+            Bound::Unbounded => 0,
+        };
+        let end = match range.end_bound() {
+            Bound::Included(index) => index.saturating_add(1),
+            Bound::Excluded(index) => *index,
+            Bound::Unbounded => u64::MAX,
+        };
+        if start >= end {
+            return Ok(Vec::new());
+        }
+        let mut entries = Vec::new();
+        let mut bytes: Vec<u8> = Vec::new();
+        for found in self.log.range(key(start, 0).to_vec()..key(end, 0).to_vec()) {
+            let (found, piece) = found?;
+            // The first piece of an entry ends the one before.
+            if found.ends_with(&[0, 0]) && !bytes.is_empty() {
+                entries.push(decode(&bytes)?);
+                bytes.clear();
+            }
+            bytes.extend_from_slice(&piece);
+        }
+        if !bytes.is_empty() {
+            entries.push(decode(&bytes)?);
+        }
+        Ok(entries)
+    }
+
+    fn last(&self) -> io::Result<Option<LogId>> {
+        let Some((found, _)) = self.log.last()? else { return Ok(None) };
+        let (index, _) = found.split_first_chunk::<8>().ok_or_else(|| invalid("a key of the log is too short"))?;
+        Ok(self.read_entries(u64::from_be_bytes(*index)..)?.last().map(|entry| entry.log_id))
+    }
+}
+
+fn open_sled(dir: &Path) -> Result<sled::Db, StoreError> {
+    let start = Instant::now();
+    loop {
+        let config = sled::Config::new()
+            .path(dir)
+            .cache_capacity(CACHE_BYTES)
+            .mode(sled::Mode::HighThroughput)
+            .flush_every_ms(None);
+        match config.open() {
+            Ok(db) => return Ok(db),
+            Err(sled::Error::Io(error)) if error.to_string().contains("could not acquire lock") => {
+                if start.elapsed() > LOCK_PATIENCE {
+                    return Err(StoreError::InUse { dir: dir.to_owned() });
+                }
+                // Called on a thread that may block.
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            Err(error) => return Err(damaged(dir, &error)),
+        }
+    }
+}
+
+fn damaged(dir: &Path, error: &sled::Error) -> StoreError {
+    match error {
+        sled::Error::Io(source) => StoreError::Io {
+            what: format!("opening the log in {}", dir.display()),
+            source: io::Error::new(source.kind(), source.to_string()),
+        },
+        other => StoreError::Damaged { dir: dir.to_owned(), reason: other.to_string() },
+    }
+}
+
+fn key(index: u64, piece: u16) -> [u8; 10] {
+    let mut key = [0; 10];
+    key[..8].copy_from_slice(&index.to_be_bytes());
+    key[8..].copy_from_slice(&piece.to_be_bytes());
+    key
+}
+
+fn encode<T: Serialize>(value: &T) -> io::Result<Vec<u8>> {
+    postcard::to_extend(value, vec![FORMAT]).map_err(io::Error::other)
+}
+
+fn decode<T: DeserializeOwned>(bytes: &[u8]) -> io::Result<T> {
+    match bytes.split_first() {
+        Some((&FORMAT, rest)) => postcard::from_bytes(rest).map_err(io::Error::other),
+        Some((&found, _)) if found > FORMAT => {
+            Err(invalid(&format!("the log has format {found}, this program reads up to {FORMAT}; upgrade autoradio")))
+        }
+        _ => Err(invalid("an entry of the log is damaged; remove this node and join anew")),
+    }
+}
+
+fn invalid(what: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, what.to_owned())
+}
+
+fn reading(error: io::Error) -> StorageError {
+    StorageIOError::read_logs(openraft::AnyError::new(&error)).into()
+}
+
+fn writing(error: io::Error) -> StorageError {
+    StorageIOError::write_logs(openraft::AnyError::new(&error)).into()
+}
+
+impl RaftLogReader<TypeConfig> for LogStore {
+    async fn try_get_log_entries<RB: RangeBounds<u64> + Clone + Debug + OptionalSend>(
+        &mut self, range: RB,
+    ) -> Result<Vec<Entry>, StorageError> {
+        self.read_entries(range).map_err(reading)
+    }
+}
+
+impl RaftLogStorage<TypeConfig> for LogStore {
+    type LogReader = Self;
+
+    async fn get_log_state(&mut self) -> Result<LogState<TypeConfig>, StorageError> {
+        let last_purged_log_id = self.purged().map_err(reading)?;
+        let last_log_id = self.last().map_err(reading)?.or(last_purged_log_id);
+        Ok(LogState { last_purged_log_id, last_log_id })
+    }
+
+    async fn get_log_reader(&mut self) -> Self {
+        self.clone()
+    }
+
+    async fn save_vote(&mut self, vote: &Vote) -> Result<(), StorageError> {
+        self.set_mark(VOTE, vote).map_err(writing)?;
+        self.flusher.wait().await.map_err(writing)
+    }
+
+    async fn read_vote(&mut self) -> Result<Option<Vote>, StorageError> {
+        self.mark(VOTE).map_err(reading)
+    }
+
+    /// Only a hint of where to resume: not synced on its own (openraft #1511 tells why it is kept at all).
+    async fn save_committed(&mut self, committed: Option<LogId>) -> Result<(), StorageError> {
+        match committed {
+            Some(id) => self.set_mark(COMMITTED, &id).map_err(writing),
+            None => Ok(()),
+        }
+    }
+
+    async fn read_committed(&mut self) -> Result<Option<LogId>, StorageError> {
+        self.mark(COMMITTED).map_err(reading)
+    }
+
+    async fn append<I>(&mut self, entries: I, callback: LogFlushed<TypeConfig>) -> Result<(), StorageError>
+    where
+        I: IntoIterator<Item = Entry> + OptionalSend,
+        I::IntoIter: OptionalSend,
+    {
+        self.write_entries(entries).map_err(writing)?;
+        self.flusher.append(callback);
+        Ok(())
+    }
+
+    async fn truncate(&mut self, from: LogId) -> Result<(), StorageError> {
+        self.remove(key(from.index, 0).to_vec()..).map_err(writing)?;
+        self.flusher.wait().await.map_err(writing)
+    }
+
+    /// The mark first: entries that are gone without it would look like a damaged log.
+    async fn purge(&mut self, upto: LogId) -> Result<(), StorageError> {
+        self.set_mark(PURGED, &upto).map_err(writing)?;
+        self.flusher.wait().await.map_err(writing)?;
+        self.remove(..key(upto.index.saturating_add(1), 0).to_vec()).map_err(writing)
+    }
+}

@@ -1,0 +1,112 @@
+//! openraft's RPCs over our [`Transport`].
+
+use std::sync::Arc;
+
+use autoradio_machine::NodeId;
+use bytes::Bytes;
+use openraft::{
+    RaftNetwork, RaftNetworkFactory,
+    error::{InstallSnapshotError, NetworkError, RPCError, RaftError, RemoteError, Unreachable},
+    network::{Backoff, RPCOption},
+    raft::{
+        AppendEntriesRequest, AppendEntriesResponse, InstallSnapshotRequest, InstallSnapshotResponse, VoteRequest,
+        VoteResponse,
+    },
+};
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::{
+    RpcKind, Transport, TransportError,
+    types::{Peer, TypeConfig},
+};
+
+/// The format of payloads between nodes.
+const FORMAT: u8 = 1;
+/// How long a node that could not be reached is left alone.
+const BACKOFF: std::time::Duration = std::time::Duration::from_millis(200);
+
+type RpcError<E> = RPCError<NodeId, Peer, RaftError<NodeId, E>>;
+
+/// Makes connections; they are cheap, since the transport pools.
+pub(crate) struct Network {
+    pub(crate) transport: Arc<dyn Transport>,
+}
+
+/// The way to one node.
+pub(crate) struct Connection {
+    target: NodeId,
+    peer: Peer,
+    transport: Arc<dyn Transport>,
+}
+
+impl RaftNetworkFactory<TypeConfig> for Network {
+    type Network = Connection;
+
+    async fn new_client(&mut self, target: NodeId, node: &Peer) -> Connection {
+        Connection { target, peer: node.clone(), transport: self.transport.clone() }
+    }
+}
+
+/// A payload from one node's consensus to another's.
+pub(crate) fn encode<T: Serialize>(value: &T) -> Result<Bytes, postcard::Error> {
+    postcard::to_extend(value, vec![FORMAT]).map(Bytes::from)
+}
+
+/// Reads what [`encode`] made.
+pub(crate) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
+    match bytes.split_first() {
+        Some((&FORMAT, rest)) => postcard::from_bytes(rest).map_err(|e| e.to_string()),
+        Some((&found, _)) if found > FORMAT => {
+            Err(format!("the payload has format {found}, this program reads up to {FORMAT}; upgrade autoradio"))
+        }
+        _ => Err("the payload has no format".into()),
+    }
+}
+
+impl Connection {
+    async fn call<Q, A, E>(&self, kind: RpcKind, request: &Q, option: &RPCOption) -> Result<A, RpcError<E>>
+    where
+        Q: Serialize,
+        A: DeserializeOwned,
+        E: std::error::Error + DeserializeOwned,
+    {
+        let network = |text: String| RPCError::Network(NetworkError::new(&std::io::Error::other(text)));
+        let payload = encode(request).map_err(|e| network(e.to_string()))?;
+        let answer = self
+            .transport
+            .call(self.target, self.peer.addr.clone(), kind, payload, option.hard_ttl())
+            .await
+            .map_err(|error| match error {
+                TransportError::Unreachable { .. } => RPCError::Unreachable(Unreachable::new(&error)),
+                TransportError::Timeout { .. } => RPCError::Network(NetworkError::new(&error)),
+            })?;
+        let result: Result<A, RaftError<NodeId, E>> = decode(&answer).map_err(network)?;
+        result.map_err(|error| {
+            RPCError::RemoteError(RemoteError::new_with_node(self.target, self.peer.clone(), error))
+        })
+    }
+}
+
+impl RaftNetwork<TypeConfig> for Connection {
+    async fn append_entries(
+        &mut self, rpc: AppendEntriesRequest<TypeConfig>, option: RPCOption,
+    ) -> Result<AppendEntriesResponse<NodeId>, RPCError<NodeId, Peer, RaftError<NodeId>>> {
+        self.call(RpcKind::Append, &rpc, &option).await
+    }
+
+    async fn install_snapshot(
+        &mut self, rpc: InstallSnapshotRequest<TypeConfig>, option: RPCOption,
+    ) -> Result<InstallSnapshotResponse<NodeId>, RPCError<NodeId, Peer, RaftError<NodeId, InstallSnapshotError>>> {
+        self.call(RpcKind::Snapshot, &rpc, &option).await
+    }
+
+    async fn vote(
+        &mut self, rpc: VoteRequest<NodeId>, option: RPCOption,
+    ) -> Result<VoteResponse<NodeId>, RPCError<NodeId, Peer, RaftError<NodeId>>> {
+        self.call(RpcKind::Vote, &rpc, &option).await
+    }
+
+    fn backoff(&self) -> Backoff {
+        Backoff::new(std::iter::repeat(BACKOFF))
+    }
+}

@@ -1,0 +1,169 @@
+//! The machine as openraft drives it.
+
+use std::{
+    io::Cursor,
+    sync::{Arc, RwLock},
+};
+
+use autoradio_machine::{Command, LogIndex, Machine};
+use openraft::{
+    AnyError, EntryPayload, ErrorSubject, ErrorVerb, OptionalSend, RaftSnapshotBuilder, StorageIOError,
+    storage::RaftStateMachine,
+};
+
+use crate::{
+    Observer,
+    snapshot::{Kept, Snapshots},
+    types::{Entry, LogId, Membership, Outcome, Reply, Snapshot, SnapshotMeta, StorageError, TypeConfig},
+};
+
+/// The machine, readable from anywhere; only openraft's task writes.
+pub(crate) type SharedMachine = Arc<RwLock<Machine>>;
+
+/// The machine with what openraft must know of it.
+pub(crate) struct StateMachine {
+    machine: SharedMachine,
+    applied: Option<LogId>,
+    membership: Membership,
+    snapshots: Snapshots,
+    observer: Arc<dyn Observer>,
+}
+
+const UNPOISONED: &str = "nothing panics while it holds the machine";
+
+impl StateMachine {
+    pub(crate) fn new(
+        kept: Option<(SnapshotMeta, Machine)>, snapshots: Snapshots, observer: Arc<dyn Observer>,
+    ) -> Self {
+        let (meta, machine) = kept.unwrap_or_default();
+        let index = meta.last_log_id.map_or(0, |id| id.index);
+        observer.restored(&machine, index);
+        Self {
+            machine: Arc::new(RwLock::new(machine)),
+            applied: meta.last_log_id,
+            membership: meta.last_membership,
+            snapshots,
+            observer,
+        }
+    }
+
+    pub(crate) fn machine(&self) -> SharedMachine {
+        self.machine.clone()
+    }
+
+    fn apply_all(&mut self, entries: impl IntoIterator<Item = Entry>) -> Result<Vec<Reply>, StorageError> {
+        let (mut replies, mut events, mut index) = (Vec::new(), Vec::new(), 0);
+        {
+            let mut machine = self.machine.write().expect(UNPOISONED);
+            for entry in entries {
+                index = entry.log_id.index;
+                self.applied = Some(entry.log_id);
+                replies.push(match entry.payload {
+                    EntryPayload::Blank => Reply(None),
+                    EntryPayload::Membership(membership) => {
+                        self.membership = Membership::new(Some(entry.log_id), membership);
+                        Reply(None)
+                    }
+                    EntryPayload::Normal(payload) => {
+                        // Never skipped: a node that cannot read an entry must stop, or it would differ from others.
+                        let command = Command::decode(&payload.0)
+                            .map_err(|e| StorageIOError::apply(entry.log_id, AnyError::new(&e)))?;
+                        let applied = machine.apply(index, &command);
+                        events.extend(applied.events);
+                        Reply(Some(Outcome { revision: applied.revision, result: applied.result }))
+                    }
+                });
+            }
+        }
+        if !replies.is_empty() {
+            self.tell(index, |observer, machine| observer.applied(machine, index, &events));
+        }
+        Ok(replies)
+    }
+
+    fn tell(&self, _index: LogIndex, tell: impl FnOnce(&dyn Observer, &Machine)) {
+        let machine = self.machine.read().expect(UNPOISONED);
+        tell(self.observer.as_ref(), &machine);
+    }
+}
+
+fn failed(verb: ErrorVerb, error: &(impl std::error::Error + 'static)) -> StorageError {
+    StorageIOError::new(ErrorSubject::Snapshot(None), verb, AnyError::new(error)).into()
+}
+
+/// A snapshot about to be written: the state was taken when this was made.
+pub(crate) struct Builder {
+    kept: Option<Kept>,
+    snapshots: Snapshots,
+}
+
+impl RaftSnapshotBuilder<TypeConfig> for Builder {
+    async fn build_snapshot(&mut self) -> Result<Snapshot, StorageError> {
+        let missing = || failed(ErrorVerb::Write, &std::io::Error::other("a snapshot is built once"));
+        let kept = self.kept.take().ok_or_else(missing)?;
+        let snapshots = self.snapshots.clone();
+        let kept = tokio::task::spawn_blocking(move || snapshots.write(&kept).map(|()| kept))
+            .await
+            .map_err(|e| failed(ErrorVerb::Write, &e))?
+            .map_err(|e| failed(ErrorVerb::Write, &e))?;
+        Ok(Snapshot { meta: kept.meta, snapshot: Box::new(Cursor::new(kept.machine)) })
+    }
+}
+
+impl RaftStateMachine<TypeConfig> for StateMachine {
+    type SnapshotBuilder = Builder;
+
+    async fn applied_state(&mut self) -> Result<(Option<LogId>, Membership), StorageError> {
+        Ok((self.applied, self.membership.clone()))
+    }
+
+    async fn apply<I>(&mut self, entries: I) -> Result<Vec<Reply>, StorageError>
+    where
+        I: IntoIterator<Item = Entry> + OptionalSend,
+        I::IntoIter: OptionalSend,
+    {
+        self.apply_all(entries)
+    }
+
+    async fn get_snapshot_builder(&mut self) -> Builder {
+        let machine = self.machine.read().expect(UNPOISONED).to_snapshot();
+        let snapshot_id = self.applied.map_or_else(|| "empty".into(), |id| format!("{}-{}", id.index, id.leader_id));
+        let meta = SnapshotMeta {
+            last_log_id: self.applied,
+            last_membership: self.membership.clone(),
+            snapshot_id,
+        };
+        Builder { kept: Some(Kept { meta, machine }), snapshots: self.snapshots.clone() }
+    }
+
+    async fn begin_receiving_snapshot(&mut self) -> Result<Box<Cursor<Vec<u8>>>, StorageError> {
+        Ok(Box::new(Cursor::new(Vec::new())))
+    }
+
+    async fn install_snapshot(
+        &mut self, meta: &SnapshotMeta, snapshot: Box<Cursor<Vec<u8>>>,
+    ) -> Result<(), StorageError> {
+        let kept = Kept { meta: meta.clone(), machine: snapshot.into_inner() };
+        let machine = Machine::from_snapshot(&kept.machine).map_err(|e| failed(ErrorVerb::Read, &e))?;
+        let snapshots = self.snapshots.clone();
+        tokio::task::spawn_blocking(move || snapshots.write(&kept))
+            .await
+            .map_err(|e| failed(ErrorVerb::Write, &e))?
+            .map_err(|e| failed(ErrorVerb::Write, &e))?;
+        *self.machine.write().expect(UNPOISONED) = machine;
+        self.applied = meta.last_log_id;
+        self.membership = meta.last_membership.clone();
+        let index = meta.last_log_id.map_or(0, |id| id.index);
+        self.tell(index, |observer, machine| observer.restored(machine, index));
+        Ok(())
+    }
+
+    async fn get_current_snapshot(&mut self) -> Result<Option<Snapshot>, StorageError> {
+        let snapshots = self.snapshots.clone();
+        let (kept, _) = tokio::task::spawn_blocking(move || snapshots.newest())
+            .await
+            .map_err(|e| failed(ErrorVerb::Read, &e))?
+            .map_err(|e| failed(ErrorVerb::Read, &e))?;
+        Ok(kept.map(|kept| Snapshot { meta: kept.meta, snapshot: Box::new(Cursor::new(kept.machine)) }))
+    }
+}
