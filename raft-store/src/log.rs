@@ -30,6 +30,9 @@ const CACHE_BYTES: u64 = 32 * 1024 * 1024;
 /// A dropped sled lets go of its lock a moment later.
 const LOCK_PATIENCE: Duration = Duration::from_secs(2);
 
+/// Written once when the database is made: sled takes a database whose beginning is damaged for an empty one, and a
+/// node that forgot its vote could vote twice.
+const MADE: &str = "made";
 const VOTE: &str = "vote";
 const COMMITTED: &str = "committed";
 const PURGED: &str = "purged";
@@ -58,14 +61,18 @@ impl LogStore {
         }
         let file = File::open(dir.join("db")).map_err(io_error("opening db in"))?;
         let flush = db.clone();
-        Self::with_sync(
-            &db,
-            dir,
-            Box::new(move || {
-                flush.flush().map_err(io::Error::other)?;
-                file.sync_data()
-            }),
-        )
+        let mut sync = move || {
+            flush.flush().map_err(io::Error::other)?;
+            file.sync_data()
+        };
+        let marks = db.open_tree("marks").map_err(|e| damaged(dir, &e))?;
+        if fresh {
+            marks.insert(MADE, &[FORMAT]).map_err(|e| damaged(dir, &e))?;
+            sync().map_err(io_error("syncing"))?;
+        } else if !marks.contains_key(MADE).map_err(|e| damaged(dir, &e))? {
+            return Err(StoreError::Damaged { dir: dir.to_owned(), reason: "its beginning cannot be read".into() });
+        }
+        Self::with_sync(&db, dir, Box::new(sync))
     }
 
     fn with_sync(db: &sled::Db, dir: &Path, sync: crate::flusher::Sync) -> Result<(Self, JoinHandle<()>), StoreError> {

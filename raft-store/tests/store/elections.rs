@@ -1,0 +1,123 @@
+//! Leaders, followers, learners, and what survives whose death.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use autoradio_machine::{Command, Refusal};
+use autoradio_store::{ConsensusError, Role};
+
+use crate::{Cluster, PATIENCE, eventually};
+
+const LIMIT: Duration = Duration::from_secs(2);
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_node_leads_itself_and_refuses_what_the_machine_refuses() {
+    let start = std::time::Instant::now();
+    let cluster = Cluster::of(1).await;
+    println!("a cluster of one leads after {:?}", start.elapsed());
+    let proposed = cluster.put("a", "1").await;
+    assert_eq!(proposed.revision, 2);
+    let refused = cluster.node(1).propose(&Command::LeaseRevoke { id: 9 }, LIMIT).await;
+    assert!(matches!(refused, Err(ConsensusError::Refused(Refusal::LeaseNotFound))));
+    assert_eq!(cluster.counters[&1].events.lock().unwrap().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_follower_names_the_leader_and_reads_are_barred_until_applied() {
+    let cluster = Cluster::of(3).await;
+    let leader = cluster.leader().await;
+    cluster.put("a", "1").await;
+    let follower = if leader == 1 { 2 } else { 1 };
+    eventually("the follower knows the leader", || async {
+        (cluster.node(follower).status().leader == Some(leader)).then_some(())
+    })
+    .await;
+    let refused = cluster.node(follower).propose(&Command::Compact { revision: 1 }, LIMIT).await;
+    assert!(matches!(refused, Err(ConsensusError::NotLeader { leader: Some(l) }) if l == leader));
+    let refused = cluster.node(follower).read_index(LIMIT).await;
+    assert!(matches!(refused, Err(ConsensusError::NotLeader { .. })));
+    let index = cluster.node(leader).read_index(LIMIT).await.unwrap();
+    cluster.node(follower).wait_applied(index, LIMIT).await.unwrap();
+    assert_eq!(cluster.get(follower, "a").as_deref(), Some("1"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_dead_leader_is_replaced_and_nothing_acknowledged_is_lost() {
+    let mut cluster = Cluster::of(3).await;
+    for i in 0..20 {
+        cluster.put(&format!("k{i}"), "v").await;
+    }
+    let old = cluster.leader().await;
+    cluster.stop(old).await;
+    let new = cluster.leader().await;
+    assert_ne!(old, new);
+    cluster.put("after", "1").await;
+    for i in 0..20 {
+        assert_eq!(cluster.get(new, &format!("k{i}")).as_deref(), Some("v"), "k{i}");
+    }
+    cluster.start(old).await.unwrap();
+    cluster.wait_value(old, "after", "1").await;
+    let hashes: BTreeSet<_> = (1..=3).map(|id| cluster.node(id).read(|m| m.hash(0)).unwrap()).collect();
+    assert_eq!(hashes.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_leader_that_is_cut_off_acknowledges_nothing_and_serves_no_reads() {
+    let cluster = Cluster::of(3).await;
+    cluster.put("a", "1").await;
+    let old = cluster.leader().await;
+    cluster.cut(old);
+    let put = Command::Put(autoradio_machine::PutRequest { key: "a".into(), value: "lost".into(), ..Default::default() });
+    let refused = cluster.node(old).propose(&put, LIMIT).await;
+    assert!(matches!(refused, Err(ConsensusError::Timeout(_) | ConsensusError::NotLeader { .. })), "{refused:?}");
+    assert!(cluster.node(old).read_index(LIMIT).await.is_err());
+    cluster.put("a", "2").await;
+    cluster.heal();
+    cluster.wait_value(old, "a", "2").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_that_was_away_too_long_is_brought_up_by_a_snapshot() {
+    let mut cluster = Cluster::with(3, 40).await;
+    let leader = cluster.leader().await;
+    let away = (1..=3).find(|id| *id != leader).unwrap();
+    cluster.stop(away).await;
+    for i in 0..200 {
+        cluster.put("a", &i.to_string()).await;
+    }
+    cluster.node(leader).snapshot_now(PATIENCE).await.unwrap();
+    cluster.start(away).await.unwrap();
+    cluster.wait_value(away, "a", "199").await;
+    assert!(cluster.counters[&away].restored.lock().unwrap().iter().any(|index| *index > 100));
+    // And it starts again from that snapshot.
+    cluster.stop(away).await;
+    cluster.start(away).await.unwrap();
+    cluster.wait_value(away, "a", "199").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_learner_becomes_a_voter_and_a_voter_is_removed() {
+    let mut cluster = Cluster::of(3).await;
+    let leader = cluster.leader().await;
+    cluster.start(4).await.unwrap();
+    cluster.node(leader).set_learner(4, "http://host4:2380".into(), LIMIT).await.unwrap();
+    cluster.put("a", "1").await;
+    cluster.wait_value(4, "a", "1").await;
+    assert_eq!(cluster.node(4).status().role, Role::Learner);
+    cluster.start(5).await.unwrap();
+    cluster.node(leader).set_learner(5, "http://host5:2380".into(), LIMIT).await.unwrap();
+    cluster.node(leader).set_voters(vec![1, 2, 3, 4, 5], LIMIT).await.unwrap();
+    eventually("five voters", || async { (cluster.node(5).status().voters.len() == 5).then_some(()) }).await;
+    // An address changes.
+    cluster.node(leader).set_learner(4, "http://elsewhere:2380".into(), LIMIT).await.unwrap();
+    assert_eq!(cluster.node(leader).status().addresses[&4], "http://elsewhere:2380");
+    // Five survive two.
+    let gone: Vec<_> = (1..=5).filter(|id| *id != leader).take(2).collect();
+    for id in &gone {
+        cluster.cut(*id);
+    }
+    cluster.put("a", "2").await;
+    let rest: Vec<_> = (1..=5).filter(|id| !gone.contains(id)).collect();
+    cluster.node(leader).set_voters(rest.clone(), LIMIT).await.unwrap();
+    assert_eq!(cluster.node(leader).status().voters, rest);
+    assert!(cluster.node(leader).status().learners.is_empty());
+}
