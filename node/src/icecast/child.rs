@@ -190,10 +190,7 @@ async fn spawn_kept(program: &Program) -> io::Result<(Child, std::sync::mpsc::Se
 }
 
 async fn wait_ready(listen: SocketAddr) -> bool {
-    let mut target = listen;
-    if listen.ip().is_unspecified() {
-        target.set_ip(if listen.is_ipv4() { [127, 0, 0, 1].into() } else { std::net::Ipv6Addr::LOCALHOST.into() });
-    }
+    let target = super::reachable(listen);
     let began = Instant::now();
     while began.elapsed() < READY_LIMIT {
         if matches!(timeout(Duration::from_secs(1), TcpStream::connect(target)).await, Ok(Ok(_))) {

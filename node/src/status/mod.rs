@@ -7,3 +7,6 @@ mod router;
 mod scrape;
 
 pub use router::router;
+
+#[cfg(test)]
+pub(crate) use picture::tests::view as test_view;

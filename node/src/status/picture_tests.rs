@@ -6,7 +6,7 @@ use autoradio_policy::{Heard, Load, MountLoad};
 use super::*;
 
 /// Three voters; host1 leads and is the origin of `/live.ogg`, host2 has a log of it, too.
-pub(in crate::status) fn view() -> ClusterView {
+pub(crate) fn view() -> ClusterView {
     let mut view =
         ClusterView { me: 2, leader: Some(1), voters: vec![1, 2, 3], quorum: true, ..ClusterView::default() };
     let name = MountName::parse("/live.ogg").unwrap();
