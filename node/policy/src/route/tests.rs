@@ -31,7 +31,7 @@ fn decide(text: &str) -> String {
 
 /// The heads of real clients, as they were seen on the wire.
 #[test]
-fn real_clients() {
+fn real_sources() {
     for (who, head, expected) in [
         (
             "ffmpeg",
@@ -79,6 +79,14 @@ fn real_clients() {
             "source /live.mp3",
         ),
         ("pass through", "PUT /_stream/dir/live.mp3 HTTP/1.1|Host: x", "source /dir/live.mp3 passthrough"),
+    ] {
+        assert_eq!(decide(head), expected, "{who}");
+    }
+}
+
+#[test]
+fn real_players_and_title_senders() {
+    for (who, head, expected) in [
         (
             "mpv",
             "GET /live.ogg HTTP/1.1|User-Agent: libmpv|Accept: */*|Range: bytes=0-|Connection: close|Host: radio.test|Icy-MetaData: 1",
@@ -152,6 +160,8 @@ fn paths() {
         ("SOURCE /status.json HTTP/1.0", "bad 403"),
         ("PUT /admin/metadata HTTP/1.0", "bad 403"),
         ("PUT /_stream HTTP/1.0", "bad 403"),
+        ("PUT /live.ogg.m3u HTTP/1.0", "bad 403"),
+        ("SOURCE /admin.cgi HTTP/1.0", "bad 403"),
         ("PUT /_stream/_stream/a HTTP/1.0", "bad 403"),
         ("GET /admin/metadata?mount=/a HTTP/1.0", "bad 400"),
         ("GET /admin/metadata?mode=updinfo HTTP/1.0", "bad 400"),
