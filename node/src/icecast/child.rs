@@ -124,7 +124,11 @@ impl Supervisor {
             }
         }
         match ended {
-            Ended::Exited(reason) if !last.get().is_empty() => Ended::Exited(format!("{reason} ({})", last.get())),
+            Ended::Exited(reason) => {
+                // On its pipe where the configuration is wrong, in its log where it ran.
+                let said = Some(last.get()).filter(|line| !line.is_empty()).or_else(|| self.program.last_log_line());
+                Ended::Exited(said.map_or(reason.clone(), |said| format!("{reason} ({said})")))
+            }
             other => other,
         }
     }

@@ -92,19 +92,10 @@ async fn a_fed_mount_plays_and_comes_back_after_a_crash() {
     // 0700: the child's user cannot pass through it, and need not.
     let dir = tempfile::tempdir().unwrap();
     let secrets = Secrets::random().unwrap();
-    let render = |catalog: &autoradio_machine::Catalog| {
-        let settings = xml::Settings {
-            listen: address,
-            hostname: "localhost",
-            max_clients: 100,
-            hold: Duration::from_secs(30),
-            share: Path::new(SHARES[0]),
-            secrets: &secrets,
-        };
-        xml::render(&settings, catalog)
-    };
+    let settings = crate::config::Config { icecast_listen: address, ..crate::status::test_config() };
+    let render = |view: &ClusterView| configuration(&settings, &secrets, view);
     let mut view = test_view();
-    let (config, receiver) = watch::channel(render(&view.catalog));
+    let (config, receiver) = watch::channel(render(&view));
     let (state, stop, connections) = (SharedState::default(), CancellationToken::new(), Counter::default());
     let supervisor = Supervisor {
         program: Program::new(
@@ -139,7 +130,7 @@ async fn a_fed_mount_plays_and_comes_back_after_a_crash() {
     let mut listener = TcpStream::connect(address).await.unwrap();
     listener.write_all(b"GET /loop.mp3 HTTP/1.0\r\n\r\n").await.unwrap();
     Arc::make_mut(&mut view.catalog.mounts).clear();
-    config.send_replace(render(&view.catalog));
+    config.send_replace(render(&view));
     let (mut bytes, began) = (0, Instant::now());
     while began.elapsed() < Duration::from_secs(4) {
         let mut chunk = [0; 4_096];
@@ -151,7 +142,7 @@ async fn a_fed_mount_plays_and_comes_back_after_a_crash() {
 
     let pid = pid_of(dir.path());
     kill_process(Pid::from_raw(pid).unwrap(), Signal::KILL).unwrap();
-    until(&state, "the crash", |state| state.to_string().contains("killed by signal 9")).await;
+    until(&state, "the crash", |state| state.to_string().contains("killed by signal 9 (")).await;
     until(&state, "running again", |state| *state == State::Running).await;
     listen(address).await;
     assert_eq!(connections.get(), 2);

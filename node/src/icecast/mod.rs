@@ -9,7 +9,6 @@ mod program;
 mod request;
 mod secrets;
 mod state;
-mod xml;
 
 #[cfg(test)]
 mod live_tests;
@@ -25,7 +24,10 @@ use std::{
 };
 
 use autoradio_machine::MountName;
-use autoradio_policy::ClusterView;
+use autoradio_policy::{
+    ClusterView,
+    icecast_xml::{IcecastConfig, icecast_xml},
+};
 use tokio::sync::watch;
 
 use self::{child::Supervisor, feed::Target, program::Program, secrets::Secrets};
@@ -33,6 +35,12 @@ use crate::{config::Config, context::Context};
 
 /// Where Icecast's own pages are: Debian's place, and others'.
 const SHARES: [&str; 3] = ["/usr/share/icecast2", "/usr/share/icecast", "/usr/local/share/icecast"];
+
+/// Connections beyond the listeners: titles, status pages, and those about to be refused (Icecast's accept thread
+/// sleeps 0.4 s for each connection over its limit, which slows everyone).
+const SPARE_CLIENTS: u32 = 500;
+/// Added to the longest hold, in seconds: a mount that stays silent is ended by its feed, not by Icecast.
+const HOLD_MARGIN_S: u64 = 15;
 
 /// Why there is no local Icecast although one was wanted.
 #[derive(Debug, thiserror::Error)]
@@ -107,17 +115,31 @@ impl Icecast {
     }
 }
 
-fn configuration(config: &Arc<Config>, secrets: &Secrets, view: &ClusterView) -> String {
-    let share = SHARES.map(Path::new).into_iter().find(|share| share.is_dir());
-    let settings = xml::Settings {
-        listen: config.icecast_listen,
-        hostname: config.domain.as_deref().unwrap_or(&config.name),
-        max_clients: config.max_clients,
-        hold: config.hold,
-        share: share.map_or(Path::new(SHARES[0]), |share| share),
-        secrets,
+fn configuration(config: &Config, secrets: &Secrets, view: &ClusterView) -> String {
+    let share = SHARES.into_iter().find(|share| Path::new(share).is_dir()).unwrap_or(SHARES[0]);
+    let holds = view.catalog.mounts.values().filter_map(|mount| mount.hold_ms).map(|ms| u64::from(ms) / 1_000);
+    let hold_s = holds.chain([config.hold.as_secs()]).max().unwrap_or_default();
+    let listen = config.icecast_listen;
+    let settings = IcecastConfig {
+        hostname: config.domain.clone().unwrap_or_else(|| config.name.clone()),
+        admin: String::new(),
+        location: String::new(),
+        bind: (!listen.ip().is_unspecified()).then(|| listen.ip()),
+        port: listen.port(),
+        source_password: secrets.source.reveal().to_owned(),
+        admin_password: secrets.admin.reveal().to_owned(),
+        relay_password: secrets.relay.reveal().to_owned(),
+        max_clients: config.max_clients.saturating_add(SPARE_CLIENTS),
+        source_timeout_s: u32::try_from(hold_s.saturating_add(HOLD_MARGIN_S)).unwrap_or(u32::MAX),
+        base_dir: share.to_owned(),
+        // Its own folder, which is its working directory.
+        log_dir: ".".to_owned(),
+        web_root: format!("{share}/web"),
+        admin_root: format!("{share}/admin"),
     };
-    xml::render(&settings, &view.catalog)
+    let here = view.loads.get(&view.me).map(|heard| heard.load.clone()).unwrap_or_default();
+    let rates = here.mounts.iter().map(|(name, log)| (name.clone(), log.bitrate_bits_per_s)).collect();
+    icecast_xml(&settings, &view.catalog.mounts, &rates)
 }
 
 /// Where a socket on `listen` is reached from this machine.
