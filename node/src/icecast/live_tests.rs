@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::*;
 use crate::status::test_view;
+use std::sync::Arc;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 /// The demo's loop: 500 frames of 192 bytes, 24 ms each.

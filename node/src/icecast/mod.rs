@@ -20,7 +20,6 @@ use std::{
     collections::BTreeSet,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     path::Path,
-    sync::Arc,
 };
 
 use autoradio_machine::MountName;
