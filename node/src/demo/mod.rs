@@ -1,1 +1,4 @@
-//! Placeholder.
+//! What `autoradio-node demo` plays and measures.
+
+pub mod sound;
+pub mod tally;
