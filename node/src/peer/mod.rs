@@ -1,50 +1,20 @@
-//! Connections between nodes.
+//! Connections between nodes: the way out ([`Peers`]), the way in ([`serve`]), and the loads that travel on them.
 
-use autoradio_machine::NodeId;
-use autoradio_proto::peer::peer_client::PeerClient;
-use tonic::{service::interceptor::InterceptedService, transport::Channel};
+mod connect;
+mod envelope;
+mod fabric_service;
+mod join;
+mod listen;
+mod loads;
+mod pool;
+mod report;
+mod service;
 
-/// Puts cluster id, target id and own id on every call.
-#[derive(Clone, Debug)]
-pub struct Envelope {}
-
-impl tonic::service::Interceptor for Envelope {
-    fn call(&mut self, _request: tonic::Request<()>) -> Result<tonic::Request<()>, tonic::Status> {
-        unimplemented!()
-    }
-}
-
-/// A client of another node's peer service.
-pub type Client = PeerClient<InterceptedService<Channel, Envelope>>;
-
-/// A pooled connection to each other node (by its member's peer URL), made when first used. Cheap to clone.
-#[derive(Clone, Debug)]
-pub struct Peers {}
-
-impl Peers {
-    /// A client for `node`; connecting is lazy, so that an error comes with the call.
-    ///
-    /// # Errors
-    /// The node is no member, or its peer URL is unusable.
-    pub fn client(&self, _node: NodeId) -> Result<Client, PeerError> {
-        unimplemented!()
-    }
-}
-
-/// A node that cannot be called.
-#[derive(Debug, thiserror::Error)]
-pub enum PeerError {
-    /// Not in the catalog.
-    #[error("{0:x} is not a member of this cluster")]
-    Unknown(NodeId),
-    /// Its URL.
-    #[error("{node:x} has an unusable peer URL {url:?}: {reason}")]
-    Url {
-        /// The node.
-        node: NodeId,
-        /// The URL.
-        url: String,
-        /// Why.
-        reason: String,
-    },
-}
+pub use connect::{MESSAGE_MAX_BYTES, endpoint};
+pub use envelope::{CallFrom, Envelope};
+pub use fabric_service::{BatchStream, FabricService, NoFabric};
+pub use join::{JoinError, ask_to_join, probe};
+pub use listen::{bind, serve};
+pub use loads::Loads;
+pub use pool::{Client, Lane, PeerError, Peers};
+pub use report::{refresh_own_load, report_to_all};

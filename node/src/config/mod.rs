@@ -1,5 +1,14 @@
 //! A node's configuration, whole and checked; made from arguments and environment by `args`, or by hand in tests.
 
+pub mod args;
+mod environment;
+mod facts;
+mod resolve;
+
+pub use environment::with_environment;
+pub use facts::Facts;
+pub use resolve::{ConfigError, resolve};
+
 use std::{
     net::{IpAddr, SocketAddr},
     path::PathBuf,

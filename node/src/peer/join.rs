@@ -1,0 +1,224 @@
+//! A node that is not a member yet asks to become one.
+
+use std::time::Duration;
+
+use autoradio_machine::{Catalog, Command, Member, MemberAdd, NodeId, Response as Answer};
+use autoradio_proto::peer::{JoinMember, JoinReply, JoinRequest, join_client::JoinClient, join_server::Join};
+use autoradio_store::ConsensusError;
+use tonic::{Code, Request, Response, Status};
+
+use super::endpoint;
+use crate::raft::{RaftError, RaftHandle, wire};
+
+/// How long the answer to one request may take: a proposal's time and a connection's.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(8);
+
+/// How long a listed peer is given to say that it lives.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Why a node was not let in.
+#[derive(Debug, thiserror::Error)]
+pub enum JoinError {
+    /// The address.
+    #[error("{url}: {reason}")]
+    Url {
+        /// The URL.
+        url: String,
+        /// Why.
+        reason: String,
+    },
+    /// Nobody there, or not now: worth another try.
+    #[error("{url} could not be asked ({reason}); is autoradio-node running there, and is the port open?")]
+    Unreachable {
+        /// The URL.
+        url: String,
+        /// Why.
+        reason: String,
+    },
+    /// The cluster said no.
+    #[error("{url} refused: {reason}")]
+    Refused {
+        /// The URL.
+        url: String,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// Asks the member at `url` to make this node a member. What it shows to be let in belongs into this call.
+///
+/// # Errors
+/// [`JoinError`].
+pub async fn ask_to_join(url: &str, name: &str, peer_urls: &[String]) -> Result<JoinReply, JoinError> {
+    let url = url.to_owned();
+    let endpoint = endpoint(&url).map_err(|reason| JoinError::Url { url: url.clone(), reason })?;
+    let mut client = JoinClient::new(endpoint.connect_lazy());
+    let request =
+        JoinRequest { name: name.into(), peer_urls: peer_urls.to_vec(), version: env!("CARGO_PKG_VERSION").into() };
+    match tokio::time::timeout(ANSWER_TIMEOUT, client.join(request)).await {
+        Ok(Ok(reply)) => Ok(reply.into_inner()),
+        Ok(Err(status))
+            if matches!(status.code(), Code::Unavailable | Code::DeadlineExceeded | Code::Unimplemented) =>
+        {
+            Err(JoinError::Unreachable { url, reason: status.message().into() })
+        }
+        Ok(Err(status)) => Err(JoinError::Refused { url, reason: status.message().into() }),
+        Err(_) => Err(JoinError::Unreachable { url, reason: format!("no answer in {ANSWER_TIMEOUT:?}") }),
+    }
+}
+
+/// Whether a cluster that lives answers at `url`.
+pub async fn probe(url: &str) -> bool {
+    let Ok(endpoint) = endpoint(url) else { return false };
+    let mut client = JoinClient::new(endpoint.connect_lazy());
+    // A request without a name is refused by a member of a cluster that lives, and changes nothing.
+    let answer = tokio::time::timeout(PROBE_TIMEOUT, client.join(JoinRequest::default())).await;
+    matches!(answer, Ok(Err(status)) if status.code() == Code::InvalidArgument)
+}
+
+/// Lets nodes in. Any member does: the proposal finds the leader.
+#[derive(Clone)]
+pub(super) struct JoinService {
+    pub(super) raft: RaftHandle,
+}
+
+#[tonic::async_trait]
+impl Join for JoinService {
+    async fn join(&self, request: Request<JoinRequest>) -> Result<Response<JoinReply>, Status> {
+        let request = request.into_inner();
+        self.raft.barrier().await.map_err(|error| unavailable(&error))?;
+        if self.raft.read(|machine| machine.cluster_id()).is_none() {
+            return Err(Status::unavailable("this node's cluster has not begun yet; try again in a moment"));
+        }
+        let peer_urls = check(&request).map_err(Status::invalid_argument)?;
+        let member = match find(&self.raft.catalog(), &request.name, &peer_urls).map_err(Status::already_exists)? {
+            Some(id) => (id, true),
+            None => (self.add(request.name, peer_urls).await?, false),
+        };
+        let catalog = self.raft.catalog();
+        let reply = JoinReply {
+            cluster_id: self.raft.cluster_id(),
+            node_id: member.0,
+            already: member.1,
+            members: catalog.members.values().filter_map(|member| to_wire(member)).collect(),
+        };
+        Ok(Response::new(reply))
+    }
+}
+
+impl JoinService {
+    async fn add(&self, name: String, peer_urls: Vec<String>) -> Result<NodeId, Status> {
+        let add = MemberAdd { name, peer_urls, learner: false };
+        match self.raft.propose(Command::MemberAdd(add)).await {
+            Ok(proposed) => match proposed.response {
+                Answer::Member(Member { id, .. }) => Ok(id),
+                other => Err(Status::internal(format!("adding the member was answered with {other:?}"))),
+            },
+            Err(error) => match error.refusal() {
+                Some(refusal) => Err(Status::already_exists(refusal.to_string())),
+                None => Err(unavailable(&error)),
+            },
+        }
+    }
+}
+
+fn to_wire(member: &Member) -> Option<JoinMember> {
+    let peer_url = member.peer_urls.first()?.clone();
+    Some(JoinMember { node_id: member.id, name: member.name.clone(), peer_url })
+}
+
+fn unavailable(error: &RaftError) -> Status {
+    match error {
+        RaftError::Consensus(ConsensusError::Refused(_)) => Status::internal(error.to_string()),
+        RaftError::Consensus(error) => wire::to_status(error),
+        _ => Status::unavailable(error.to_string()),
+    }
+}
+
+/// The peer URLs of a request that is fit.
+fn check(request: &JoinRequest) -> Result<Vec<String>, String> {
+    if request.name.is_empty() {
+        return Err("a node that joins must have a name; give it one by --name".into());
+    }
+    if request.peer_urls.is_empty() {
+        return Err("a node that joins must say where its peers reach it; see --initial-advertise-peer-urls".into());
+    }
+    for url in &request.peer_urls {
+        endpoint(url).map_err(|reason| format!("{url:?} is no peer URL: {reason}"))?;
+    }
+    Ok(request.peer_urls.clone())
+}
+
+/// The id that a node has already, because the answer to its first request was lost, or because it was announced by
+/// its peer URL. One that has started once is never let in again under the same id: what it acknowledged is gone.
+fn find(catalog: &Catalog, name: &str, peer_urls: &[String]) -> Result<Option<NodeId>, String> {
+    let same_urls = |member: &&std::sync::Arc<Member>| peer_urls.iter().any(|url| member.peer_urls.contains(url));
+    let by_url = catalog.members.values().find(same_urls);
+    let by_name = catalog.members.values().find(|member| member.name == name);
+    match (by_url, by_name) {
+        (None, None) => Ok(None),
+        (Some(member), _) if !member.client_urls.is_empty() => Err(format!(
+            "{} is a member at {} already and has run; if its data is lost, remove it from the cluster and join anew",
+            member.name,
+            member.peer_urls.join(", ")
+        )),
+        (Some(member), None) if member.name.is_empty() => Ok(Some(member.id)),
+        (Some(member), Some(named)) if member.id == named.id => Ok(Some(member.id)),
+        (Some(member), _) => Err(format!("{} is expected at {}; choose --name={0}", member.name, peer_urls.join(", "))),
+        (None, Some(member)) => Err(format!(
+            "a member named {name} exists already, at {}; choose another --name",
+            member.peer_urls.join(", ")
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::BTreeMap, sync::Arc};
+
+    use super::*;
+
+    fn catalog() -> Catalog {
+        let member = |id, name: &str, started: bool| Member {
+            id,
+            name: name.into(),
+            peer_urls: vec![format!("http://host{id}:2380")],
+            client_urls: if started { vec![format!("http://host{id}:2379")] } else { vec![] },
+            ..Member::default()
+        };
+        let members = [member(1, "host1", true), member(2, "host2", false), member(3, "", false)];
+        let members: BTreeMap<_, _> = members.into_iter().map(|m| (m.id, Arc::new(m))).collect();
+        Catalog { members: Arc::new(members), ..Catalog::default() }
+    }
+
+    fn ask(name: &str, host: &str) -> Result<Option<NodeId>, String> {
+        find(&catalog(), name, &[format!("http://{host}:2380")])
+    }
+
+    #[test]
+    fn a_request_repeated_before_the_first_start_gets_the_same_id() {
+        assert_eq!(ask("host4", "host4"), Ok(None));
+        assert_eq!(ask("host2", "host2"), Ok(Some(2)));
+        assert_eq!(ask("host3", "host3"), Ok(Some(3)), "announced by its URL only");
+    }
+
+    #[test]
+    fn names_and_urls_in_use_are_refused_with_a_way_out() {
+        assert!(ask("host1", "host1").unwrap_err().contains("remove it"));
+        assert!(ask("host1", "host9").unwrap_err().contains("choose another --name"));
+        assert!(ask("other", "host2").unwrap_err().contains("--name=host2"));
+    }
+
+    #[test]
+    fn a_request_must_be_whole() {
+        let request = |name: &str, url: &str| JoinRequest {
+            name: name.into(),
+            peer_urls: vec![url.into()],
+            ..JoinRequest::default()
+        };
+        assert!(check(&request("a", "http://a:2380")).is_ok());
+        assert!(check(&request("", "http://a:2380")).is_err());
+        assert!(check(&request("a", "a:2380")).unwrap_err().contains("http://"));
+        assert!(check(&JoinRequest { name: "a".into(), ..JoinRequest::default() }).is_err());
+    }
+}

@@ -1,0 +1,143 @@
+//! Pooled connections to the other nodes.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+};
+
+use autoradio_machine::{Catalog, NodeId};
+use autoradio_proto::peer::peer_client::PeerClient;
+use autoradio_store::Identity;
+use tokio::sync::watch;
+use tonic::{service::interceptor::InterceptedService, transport::Channel};
+
+use super::{Envelope, MESSAGE_MAX_BYTES, endpoint};
+
+/// A client of another node's peer service.
+pub type Client = PeerClient<InterceptedService<Channel, Envelope>>;
+
+/// Which of the two connections to a node a call takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lane {
+    /// Small and urgent: heartbeats, votes, proposals, keep-alives, loads.
+    Control,
+    /// Large or long: audio, pieces of snapshots. A full window here must not delay a heartbeat.
+    Data,
+}
+
+/// Pooled connections to each other node (by its member's peer URL), made when first used. Cheap to clone.
+#[derive(Clone)]
+pub struct Peers {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    me: Identity,
+    /// Members known before the catalog has come, by peer URL.
+    first: BTreeMap<NodeId, String>,
+    catalog: watch::Receiver<Catalog>,
+    lanes: Mutex<BTreeMap<NodeId, Lanes>>,
+}
+
+#[derive(Clone)]
+struct Lanes {
+    url: String,
+    control: Channel,
+    data: Channel,
+}
+
+/// A node that cannot be called.
+#[derive(Debug, thiserror::Error)]
+pub enum PeerError {
+    /// Not in the catalog.
+    #[error("{0:x} is not a member of this cluster")]
+    Unknown(NodeId),
+    /// Its URL.
+    #[error("{node:x} has an unusable peer URL {url:?}: {reason}")]
+    Url {
+        /// The node.
+        node: NodeId,
+        /// The URL.
+        url: String,
+        /// Why.
+        reason: String,
+    },
+}
+
+impl Peers {
+    /// Connections of the node `me` to the members in `catalog`, and to those in `first` until there is one.
+    #[must_use]
+    pub fn new(me: Identity, first: BTreeMap<NodeId, String>, catalog: watch::Receiver<Catalog>) -> Self {
+        Self { inner: Arc::new(Inner { me, first, catalog, lanes: Mutex::default() }) }
+    }
+
+    /// The peer URL of each member but this node.
+    #[must_use]
+    pub fn urls(&self) -> BTreeMap<NodeId, String> {
+        let members = self.inner.catalog.borrow().members.clone();
+        let mut urls: BTreeMap<NodeId, String> = if members.is_empty() {
+            self.inner.first.clone()
+        } else {
+            members.values().filter_map(|member| Some((member.id, member.peer_urls.first()?.clone()))).collect()
+        };
+        urls.remove(&self.inner.me.node_id);
+        urls
+    }
+
+    /// A client for `node` on the data lane; connecting is lazy, so that an error comes with the call.
+    ///
+    /// # Errors
+    /// The node is no member, or its peer URL is unusable.
+    pub fn client(&self, node: NodeId) -> Result<Client, PeerError> {
+        self.client_on(node, Lane::Data)
+    }
+
+    /// A client for `node` on a lane.
+    ///
+    /// # Errors
+    /// As [`Peers::client`].
+    pub fn client_on(&self, node: NodeId, lane: Lane) -> Result<Client, PeerError> {
+        let listed = self.urls().remove(&node);
+        // Before the catalog has come (a node that joins), the consensus has called by the address in its membership.
+        let known = || self.lock().get(&node).map(|lanes| lanes.url.clone());
+        let url = listed.or_else(known).ok_or(PeerError::Unknown(node))?;
+        self.client_at(node, &url, lane)
+    }
+
+    /// A client for `node` at `url`, whatever the catalog says.
+    ///
+    /// # Errors
+    /// The URL is unusable.
+    pub fn client_at(&self, node: NodeId, url: &str, lane: Lane) -> Result<Client, PeerError> {
+        let channel = {
+            let mut pool = self.lock();
+            let known = pool.get(&node).filter(|lanes| lanes.url == url).cloned();
+            let lanes = match known {
+                Some(lanes) => lanes,
+                None => {
+                    let unusable = |reason| PeerError::Url { node, url: url.into(), reason };
+                    let endpoint = endpoint(url).map_err(unusable)?;
+                    let (control, data) = (endpoint.connect_lazy(), endpoint.connect_lazy());
+                    let lanes = Lanes { url: url.into(), control, data };
+                    pool.insert(node, lanes.clone());
+                    lanes
+                }
+            };
+            if lane == Lane::Control { lanes.control } else { lanes.data }
+        };
+        let client = PeerClient::with_interceptor(channel, Envelope::new(&self.inner.me, node));
+        Ok(client.max_decoding_message_size(MESSAGE_MAX_BYTES).max_encoding_message_size(MESSAGE_MAX_BYTES))
+    }
+
+    /// Forgets connections to nodes that are no members (calls under way are not cut off).
+    pub fn retain_members(&self) {
+        let members = self.inner.catalog.borrow().members.clone();
+        if !members.is_empty() {
+            self.lock().retain(|node, _| members.contains_key(node));
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<NodeId, Lanes>> {
+        self.inner.lanes.lock().expect("nothing panics while it holds the pool")
+    }
+}

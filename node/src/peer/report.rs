@@ -1,0 +1,101 @@
+//! Sends this node's load to every other member once a second, over one call each that stays open.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use autoradio_machine::NodeId;
+use autoradio_policy::Load;
+use autoradio_proto::peer::LoadReport;
+use tokio::sync::watch;
+use tokio_stream::{StreamExt, wrappers::WatchStream};
+use tokio_util::sync::CancellationToken;
+
+use super::{Lane, Loads, Peers};
+use crate::raft::{Backoff, RaftHandle};
+
+/// How often a node says how it is.
+const EVERY: Duration = Duration::from_secs(1);
+
+/// First and longest wait before a member is called again.
+const RETRY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
+
+/// Gathers this node's load once a second, for `loads` and for `sender`'s receivers, until `stop`.
+pub async fn refresh_own_load(
+    gather: impl Fn() -> Load,
+    raft: RaftHandle,
+    loads: Loads,
+    sender: watch::Sender<Arc<Load>>,
+    stop: CancellationToken,
+) {
+    let mut tick = tokio::time::interval(EVERY);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    while stop.run_until_cancelled(tick.tick()).await.is_some() {
+        let load = gather();
+        loads.put(raft.node_id(), load.clone());
+        sender.send_replace(Arc::new(load));
+    }
+}
+
+/// Keeps a reporter for each other member until `stop`; members that go or move get theirs ended.
+pub async fn report_to_all(
+    peers: Peers,
+    raft: RaftHandle,
+    loads: Loads,
+    own: watch::Receiver<Arc<Load>>,
+    tasks: tokio_util::task::TaskTracker,
+    stop: CancellationToken,
+) {
+    let mut catalog = raft.watch_catalog();
+    let mut reporters: BTreeMap<NodeId, (String, CancellationToken)> = BTreeMap::new();
+    loop {
+        let members = catalog.borrow_and_update().members.clone();
+        let urls = peers.urls();
+        reporters.retain(|node, (at, end)| {
+            let keep = urls.get(node) == Some(at);
+            if !keep {
+                end.cancel();
+            }
+            keep
+        });
+        peers.retain_members();
+        loads.retain(|node| members.is_empty() || members.contains_key(&node));
+        for (node, at) in urls {
+            reporters.entry(node).or_insert_with(|| {
+                let end = stop.child_token();
+                tasks.spawn(report_to(peers.clone(), raft.node_id(), node, own.clone(), end.clone()));
+                (at, end)
+            });
+        }
+        match stop.run_until_cancelled(catalog.changed()).await {
+            Some(Ok(())) => {}
+            _ => return,
+        }
+    }
+}
+
+/// Reports to one member until `stop`, calling again when the call ends.
+async fn report_to(peers: Peers, me: NodeId, node: NodeId, own: watch::Receiver<Arc<Load>>, stop: CancellationToken) {
+    let mut backoff = Backoff::new(RETRY.0, RETRY.1);
+    loop {
+        let call = async {
+            let mut client =
+                peers.client_on(node, Lane::Control).map_err(|e| tonic::Status::internal(e.to_string()))?;
+            let reports = WatchStream::new(own.clone()).filter_map(move |load| {
+                let load = serde_json::to_vec(&*load).ok()?;
+                Some(LoadReport { node_id: me, load: load.into() })
+            });
+            client.report(reports).await
+        };
+        let began = tokio::time::Instant::now();
+        match stop.run_until_cancelled(call).await {
+            None => return,
+            Some(Ok(_)) => tracing::debug!(node = %format_args!("{node:x}"), "load reports: the other side closed"),
+            Some(Err(status)) => tracing::debug!(node = %format_args!("{node:x}"), %status, "load reports broke off"),
+        }
+        if began.elapsed() > RETRY.1 {
+            backoff.reset();
+        }
+        if stop.run_until_cancelled(tokio::time::sleep(backoff.step())).await.is_none() {
+            return;
+        }
+    }
+}

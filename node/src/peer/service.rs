@@ -1,0 +1,104 @@
+//! Answers other nodes' calls.
+
+use std::{sync::Arc, time::Duration};
+
+use autoradio_machine::Command;
+use autoradio_policy::Load;
+use autoradio_proto::peer::{
+    HeadReply, HeadRequest, KeepAliveReply, KeepAliveRequest, LoadReport, ProposeReply, ProposeRequest, RaftReply,
+    RaftRequest, ReadIndexReply, ReadIndexRequest, ReportReply, SetTitleReply, SetTitleRequest, SubscribeRequest,
+    peer_server::Peer,
+};
+use autoradio_store::{ConsensusError, RpcKind};
+use tokio_util::sync::CancellationToken;
+use tonic::{Request, Response, Status, Streaming};
+
+use super::{BatchStream, CallFrom, FabricService, Loads};
+use crate::raft::{PROPOSE_TIMEOUT, RaftHandle, wire};
+
+/// What another node is given at most, whatever it asks for.
+fn limit(timeout_ms: u32) -> Duration {
+    Duration::from_millis(timeout_ms.into()).min(PROPOSE_TIMEOUT)
+}
+
+/// The peer service of one node.
+#[derive(Clone)]
+pub(super) struct PeerService {
+    pub(super) raft: RaftHandle,
+    pub(super) loads: Loads,
+    pub(super) fabric: Arc<dyn FabricService>,
+    pub(super) stop: CancellationToken,
+}
+
+#[tonic::async_trait]
+impl Peer for PeerService {
+    type SubscribeStream = BatchStream;
+
+    async fn raft(&self, request: Request<RaftRequest>) -> Result<Response<RaftReply>, Status> {
+        let RaftRequest { kind, payload } = request.into_inner();
+        let kind = match kind {
+            1 => RpcKind::Append,
+            2 => RpcKind::Vote,
+            3 => RpcKind::Snapshot,
+            other => return Err(Status::invalid_argument(format!("no kind {other} of consensus call is known here"))),
+        };
+        let payload = self.raft.consensus().handle(kind, payload).await.map_err(|e| wire::to_status(&e))?;
+        Ok(Response::new(RaftReply { payload }))
+    }
+
+    async fn propose(&self, request: Request<ProposeRequest>) -> Result<Response<ProposeReply>, Status> {
+        let request = request.into_inner();
+        let command = Command::decode(&request.command).map_err(|error| Status::invalid_argument(error.to_string()))?;
+        let proposed = self.raft.consensus().propose(&command, limit(request.timeout_ms)).await;
+        let (index, revision, result) = match proposed {
+            Ok(proposed) => (proposed.index, proposed.revision, Ok(proposed.response)),
+            // The refusal was applied somewhere up to here.
+            Err(ConsensusError::Refused(refusal)) => {
+                let (index, revision) = (self.raft.status().applied_index, self.raft.read(|m| m.revision()));
+                (index, revision, Err(refusal))
+            }
+            Err(error) => return Err(wire::to_status(&error)),
+        };
+        Ok(Response::new(ProposeReply { index, revision, result: wire::encode_result(&result).into() }))
+    }
+
+    async fn read_index(&self, request: Request<ReadIndexRequest>) -> Result<Response<ReadIndexReply>, Status> {
+        let limit = limit(request.into_inner().timeout_ms);
+        let index = self.raft.consensus().read_index(limit).await.map_err(|error| wire::to_status(&error))?;
+        Ok(Response::new(ReadIndexReply { index }))
+    }
+
+    async fn keep_alive(&self, request: Request<KeepAliveRequest>) -> Result<Response<KeepAliveReply>, Status> {
+        let ttl_s = self.raft.keep_lease(request.into_inner().lease_id).map_err(|error| wire::to_status(&error))?;
+        Ok(Response::new(KeepAliveReply { ttl_s }))
+    }
+
+    async fn report(&self, request: Request<Streaming<LoadReport>>) -> Result<Response<ReportReply>, Status> {
+        let from = request.extensions().get::<CallFrom>().copied();
+        let CallFrom(from) = from.ok_or_else(|| Status::internal("the envelope was not checked"))?;
+        let mut reports = request.into_inner();
+        while let Some(report) = self.stop.run_until_cancelled(reports.message()).await {
+            let Some(report) = report? else { break };
+            if report.node_id != from {
+                let text = format!("node {from:x} reports for node {:x}", report.node_id);
+                return Err(Status::invalid_argument(text));
+            }
+            let load: Load = serde_json::from_slice(&report.load)
+                .map_err(|error| Status::invalid_argument(format!("a load report that cannot be read: {error}")))?;
+            self.loads.put(from, load);
+        }
+        Ok(Response::new(ReportReply {}))
+    }
+
+    async fn subscribe(&self, request: Request<SubscribeRequest>) -> Result<Response<BatchStream>, Status> {
+        Ok(Response::new(self.fabric.subscribe(request.into_inner()).await?))
+    }
+
+    async fn head(&self, request: Request<HeadRequest>) -> Result<Response<HeadReply>, Status> {
+        Ok(Response::new(self.fabric.head(request.into_inner()).await?))
+    }
+
+    async fn set_title(&self, request: Request<SetTitleRequest>) -> Result<Response<SetTitleReply>, Status> {
+        Ok(Response::new(self.fabric.set_title(request.into_inner()).await?))
+    }
+}

@@ -1,0 +1,34 @@
+//! Why a proposal or a read failed.
+
+use autoradio_machine::NodeId;
+use autoradio_store::ConsensusError;
+
+/// Why a proposal or read failed, on whatever node it was carried out.
+#[derive(Debug, thiserror::Error)]
+pub enum RaftError {
+    /// The machine or the consensus said no.
+    #[error(transparent)]
+    Consensus(#[from] ConsensusError),
+    /// There is no leader within the time limit: no majority is in reach.
+    #[error("no majority of the cluster can be reached; changes are refused until one is")]
+    NoLeader,
+    /// The leader could not be asked, or broke off: a proposal may have been carried out all the same.
+    #[error("the leader {leader:x} could not be asked: {reason}")]
+    Forward {
+        /// The leader.
+        leader: NodeId,
+        /// Why.
+        reason: String,
+    },
+}
+
+impl RaftError {
+    /// The machine's refusal, if that is what this is.
+    #[must_use]
+    pub fn refusal(&self) -> Option<&autoradio_machine::Refusal> {
+        match self {
+            Self::Consensus(ConsensusError::Refused(refusal)) => Some(refusal),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! Proposals and reads that another node leads.
+
+use std::time::Duration;
+
+use autoradio_machine::{Command, LeaseId, LogIndex, NodeId};
+use autoradio_proto::peer::{KeepAliveRequest, ProposeRequest, ReadIndexRequest};
+use autoradio_store::{ConsensusError, Proposed};
+use tokio::time::timeout;
+use tonic::{Code, Status};
+
+use super::{RaftError, handle::Attempt, wire};
+use crate::peer::{Lane, Peers};
+
+/// What the answer's way back may take beyond the time that the leader is given.
+const MARGIN: Duration = Duration::from_millis(250);
+
+fn millis(left: Duration) -> u32 {
+    u32::try_from(left.as_millis()).unwrap_or(u32::MAX)
+}
+
+fn failed(leader: NodeId, reason: impl Into<String>) -> RaftError {
+    RaftError::Forward { leader, reason: reason.into() }
+}
+
+/// Proposes at `leader`.
+pub(super) async fn propose(
+    peers: &Peers,
+    leader: NodeId,
+    command: &Command,
+    left: Duration,
+) -> Result<Attempt<Proposed>, RaftError> {
+    let Ok(mut client) = peers.client_on(leader, Lane::Control) else { return Ok(Attempt::Again) };
+    let request = ProposeRequest { command: command.encode().into(), timeout_ms: millis(left) };
+    let reply = match timeout(left + MARGIN, client.propose(request)).await {
+        Ok(Ok(reply)) => reply.into_inner(),
+        // Only what was surely not carried out may be tried again.
+        Ok(Err(status)) if wire::not_leader(&status).is_some() || wire::was_never_sent(&status) => {
+            return Ok(Attempt::Again);
+        }
+        Ok(Err(status)) => return Err(from_status(leader, left, &status)),
+        Err(_) => return Err(ConsensusError::Timeout(left).into()),
+    };
+    let result = wire::decode_result(&reply.result).map_err(|reason| failed(leader, reason))?;
+    let response = result.map_err(ConsensusError::Refused)?;
+    Ok(Attempt::Done(Proposed { index: reply.index, revision: reply.revision, response }))
+}
+
+/// Asks `leader` for a read index.
+pub(super) async fn read_index(peers: &Peers, leader: NodeId, left: Duration) -> Result<Attempt<LogIndex>, RaftError> {
+    let Ok(mut client) = peers.client_on(leader, Lane::Control) else { return Ok(Attempt::Again) };
+    match timeout(left + MARGIN, client.read_index(ReadIndexRequest { timeout_ms: millis(left) })).await {
+        Ok(Ok(reply)) => Ok(Attempt::Done(reply.into_inner().index)),
+        // A read changes nothing: it may always be tried again.
+        Ok(Err(status)) if status.code() == Code::Unavailable => Ok(Attempt::Again),
+        Ok(Err(status)) => Err(from_status(leader, left, &status)),
+        Err(_) => Err(ConsensusError::Timeout(left).into()),
+    }
+}
+
+/// Keeps a lease alive at `leader`; 0 where there is no such lease.
+pub(super) async fn keep_alive(
+    peers: &Peers,
+    leader: NodeId,
+    lease_id: LeaseId,
+    limit: Duration,
+) -> Result<i64, RaftError> {
+    let mut client = peers.client_on(leader, Lane::Control).map_err(|error| failed(leader, error.to_string()))?;
+    match timeout(limit, client.keep_alive(KeepAliveRequest { lease_id })).await {
+        Ok(Ok(reply)) => Ok(reply.into_inner().ttl_s),
+        Ok(Err(status)) => Err(from_status(leader, limit, &status)),
+        Err(_) => Err(ConsensusError::Timeout(limit).into()),
+    }
+}
+
+fn from_status(leader: NodeId, limit: Duration, status: &Status) -> RaftError {
+    match status.code() {
+        Code::DeadlineExceeded => ConsensusError::Timeout(limit).into(),
+        _ => failed(leader, status.message()),
+    }
+}

@@ -1,0 +1,256 @@
+//! [`RaftHandle`]: what the rest of the node uses of the consensus.
+
+use std::{
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
+
+use autoradio_machine::{Catalog, ClusterId, Command, LeaseId, LogIndex, Machine, NodeId};
+use autoradio_store::{Consensus, ConsensusError, Identity, Proposed, RaftStatus};
+use tokio::{sync::watch, time::timeout};
+
+use super::{LeaseKeeper, RaftError, forward, retry::Backoff};
+use crate::peer::Peers;
+
+/// How long a proposal or read may take before its outcome is unknown (etcd: 5 s and an election).
+pub const PROPOSE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// First and longest wait before a new leader is asked.
+const RETRY: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(320));
+
+/// A leader that heard no majority for so long may have been replaced, and must not keep leases.
+const QUORUM_ACK_MAX_MS: u64 = 2_000;
+
+/// The way to the replicated state. Cheap to clone.
+#[derive(Clone)]
+pub struct RaftHandle {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    consensus: Consensus,
+    identity: Identity,
+    peers: Peers,
+    catalog: watch::Receiver<Catalog>,
+    lease: watch::Sender<Option<LeaseId>>,
+    leases: Mutex<LeaseKeeper>,
+    started: Instant,
+}
+
+/// How one attempt ended that may be repeated.
+pub(super) enum Attempt<T> {
+    /// Done.
+    Done(T),
+    /// Surely not carried out; another node may lead.
+    Again,
+}
+
+impl RaftHandle {
+    /// The handle of this node's consensus.
+    #[must_use]
+    pub fn new(consensus: Consensus, identity: Identity, peers: Peers, catalog: watch::Receiver<Catalog>) -> Self {
+        let inner = Inner {
+            consensus,
+            identity,
+            peers,
+            catalog,
+            lease: watch::Sender::new(None),
+            leases: Mutex::default(),
+            started: Instant::now(),
+        };
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// Proposes a command from any node and waits until it is applied **here**.
+    ///
+    /// An attempt that was surely not carried out is repeated with the next leader, within [`PROPOSE_TIMEOUT`]; one
+    /// whose outcome is unknown is not.
+    ///
+    /// # Errors
+    /// [`RaftError`].
+    pub async fn propose(&self, command: Command) -> Result<Proposed, RaftError> {
+        let proposed = self
+            .with_leader(|leader, left| {
+                let command = &command;
+                async move {
+                    if leader != self.node_id() {
+                        return forward::propose(&self.inner.peers, leader, command, left).await;
+                    }
+                    match self.inner.consensus.propose(command, left).await {
+                        Ok(proposed) => Ok(Attempt::Done(proposed)),
+                        Err(ConsensusError::NotLeader { .. }) => Ok(Attempt::Again),
+                        Err(error) => Err(error.into()),
+                    }
+                }
+            })
+            .await?;
+        self.inner.consensus.wait_applied(proposed.index, PROPOSE_TIMEOUT).await?;
+        Ok(proposed)
+    }
+
+    /// Waits until a read of this node's state is linearizable.
+    ///
+    /// # Errors
+    /// [`RaftError`].
+    pub async fn barrier(&self) -> Result<(), RaftError> {
+        let index = self
+            .with_leader(|leader, left| async move {
+                if leader != self.node_id() {
+                    return forward::read_index(&self.inner.peers, leader, left).await;
+                }
+                match self.inner.consensus.read_index(left).await {
+                    Ok(index) => Ok(Attempt::Done(index)),
+                    Err(ConsensusError::NotLeader { .. }) => Ok(Attempt::Again),
+                    Err(error) => Err(error.into()),
+                }
+            })
+            .await?;
+        Ok(self.inner.consensus.wait_applied(index, PROPOSE_TIMEOUT).await?)
+    }
+
+    /// Calls `attempt` with the leader and the time that is left, until one is done.
+    async fn with_leader<T, F>(&self, attempt: impl Fn(NodeId, Duration) -> F) -> Result<T, RaftError>
+    where
+        F: Future<Output = Result<Attempt<T>, RaftError>>,
+    {
+        let deadline = Instant::now() + PROPOSE_TIMEOUT;
+        let mut backoff = Backoff::new(RETRY.0, RETRY.1);
+        let mut status = self.inner.consensus.watch_status();
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Err(RaftError::NoLeader);
+            }
+            let now = status.borrow_and_update().clone();
+            if let Some(reason) = now.fatal {
+                return Err(ConsensusError::Stopped(reason).into());
+            }
+            if let Some(leader) = now.leader
+                && let Attempt::Done(done) = attempt(leader, left).await?
+            {
+                return Ok(done);
+            }
+            // Whichever is first: news of the consensus, or the back-off. A closed channel ends in the deadline.
+            let _news = timeout(backoff.step().min(left), status.changed()).await;
+        }
+    }
+
+    /// Reads this node's state as it is; `f` must be short.
+    pub fn read<R>(&self, f: impl FnOnce(&Machine) -> R) -> R {
+        self.inner.consensus.read(f)
+    }
+
+    /// Mounts, members and origins as this node has applied them.
+    #[must_use]
+    pub fn catalog(&self) -> Catalog {
+        self.inner.catalog.borrow().clone()
+    }
+
+    /// The catalog as it changes.
+    #[must_use]
+    pub fn watch_catalog(&self) -> watch::Receiver<Catalog> {
+        self.inner.catalog.clone()
+    }
+
+    /// The consensus' status now.
+    #[must_use]
+    pub fn status(&self) -> RaftStatus {
+        self.inner.consensus.status()
+    }
+
+    /// The consensus' status as it changes.
+    #[must_use]
+    pub fn watch_status(&self) -> watch::Receiver<RaftStatus> {
+        self.inner.consensus.watch_status()
+    }
+
+    /// Whether this node leads, and heard a majority of late.
+    #[must_use]
+    pub fn leads(&self) -> bool {
+        let status = self.status();
+        status.role == autoradio_store::Role::Leader
+            && status.millis_since_quorum_ack.is_none_or(|ms| ms <= QUORUM_ACK_MAX_MS)
+    }
+
+    /// This node.
+    #[must_use]
+    pub fn node_id(&self) -> NodeId {
+        self.inner.identity.node_id
+    }
+
+    /// The cluster.
+    #[must_use]
+    pub fn cluster_id(&self) -> ClusterId {
+        self.inner.identity.cluster_id
+    }
+
+    /// The lease that this node's origins hang on; kept alive for as long as the node can reach the leader.
+    /// `None` while there is none (no leader yet, or it ran out and a new one is being granted).
+    #[must_use]
+    pub fn node_lease(&self) -> Option<LeaseId> {
+        *self.inner.lease.borrow()
+    }
+
+    /// [`RaftHandle::node_lease`] as it changes: a holder whose lease is lost must stop.
+    #[must_use]
+    pub fn watch_node_lease(&self) -> watch::Receiver<Option<LeaseId>> {
+        self.inner.lease.subscribe()
+    }
+
+    pub(super) fn set_node_lease(&self, lease: Option<LeaseId>) {
+        self.inner.lease.send_if_modified(|old| std::mem::replace(old, lease) != lease);
+    }
+
+    /// The consensus itself, for the peer service and the steward.
+    #[must_use]
+    pub fn consensus(&self) -> &Consensus {
+        &self.inner.consensus
+    }
+
+    pub(super) fn peers(&self) -> &Peers {
+        &self.inner.peers
+    }
+
+    /// Gives a lease its full time anew; its time to live in seconds, 0 where there is no such lease.
+    ///
+    /// # Errors
+    /// `NotLeader` where this node does not lead for sure.
+    pub fn keep_lease(&self, id: LeaseId) -> Result<i64, ConsensusError> {
+        if !self.leads() {
+            let leader = self.status().leader.filter(|&leader| leader != self.node_id());
+            return Err(ConsensusError::NotLeader { leader });
+        }
+        // A lease granted a moment ago may not have been seen by the keeper's task yet.
+        self.sync_leases();
+        let now_ms = self.now_ms();
+        Ok(self.inner.leases.lock().expect("nothing panics while it holds the leases").keep(now_ms, id).unwrap_or(0))
+    }
+
+    /// What is left of a lease's time, in milliseconds; `None` where it is not known or this node does not lead.
+    #[must_use]
+    pub fn lease_remaining_ms(&self, id: LeaseId) -> Option<u64> {
+        let now_ms = self.now_ms();
+        self.inner.leases.lock().expect("nothing panics while it holds the leases").remaining_ms(now_ms, id)
+    }
+
+    /// Brings the keeper up to date; the leases that have run out.
+    pub(super) fn sync_leases(&self) -> Vec<LeaseId> {
+        let (leading, leases) = (self.leads(), self.read(Machine::leases));
+        let now_ms = self.now_ms();
+        let mut keeper = self.inner.leases.lock().expect("nothing panics while it holds the leases");
+        keeper.sync(now_ms, leading, &leases);
+        keeper.expired(now_ms)
+    }
+
+    fn now_ms(&self) -> u64 {
+        u64::try_from(self.inner.started.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// Waits until this node has applied `index`.
+    ///
+    /// # Errors
+    /// `Timeout`.
+    pub async fn wait_applied(&self, index: LogIndex, timeout: Duration) -> Result<(), RaftError> {
+        Ok(self.inner.consensus.wait_applied(index, timeout).await?)
+    }
+}

@@ -1,0 +1,62 @@
+//! What a node says of itself in the store: name, URLs, public face. It says so when it starts, and when another has
+//! changed it.
+
+use std::time::Duration;
+
+use autoradio_machine::{Command, Member, MemberUpdate, PublicFace};
+use tokio_util::sync::CancellationToken;
+
+use super::{RaftHandle, retry::Backoff};
+use crate::config::Config;
+
+/// Keeps this node's member entry as `config` has it, until `stop`.
+pub async fn publish_self(raft: RaftHandle, config: std::sync::Arc<Config>, stop: CancellationToken) {
+    let mut catalog = raft.watch_catalog();
+    let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(5));
+    loop {
+        let known = catalog.borrow_and_update().members.get(&raft.node_id()).cloned();
+        let Some(update) = known.and_then(|member| difference(&member, &config)) else {
+            match stop.run_until_cancelled(catalog.changed()).await {
+                Some(Ok(())) => continue,
+                _ => return,
+            }
+        };
+        let Some(done) = stop.run_until_cancelled(raft.propose(Command::MemberUpdate(update))).await else { return };
+        match done {
+            Ok(_) => backoff.reset(),
+            Err(error) => {
+                tracing::warn!(%error, "this node's entry in the member list could not be brought up to date yet");
+                if stop.run_until_cancelled(tokio::time::sleep(backoff.step())).await.is_none() {
+                    return;
+                }
+            }
+        }
+    }
+}
+
+/// What `config` says of this node.
+#[must_use]
+pub fn public_face(config: &Config) -> PublicFace {
+    PublicFace {
+        ips: config.public_ips.clone(),
+        http_port: config.http_listen.first().map_or(0, std::net::SocketAddr::port),
+        icecast_port: if config.icecast == crate::config::IcecastMode::Off { 0 } else { config.icecast_listen.port() },
+        max_clients: config.max_clients,
+        bwlimit_mbit_per_s: config.bwlimit_mbit_per_s,
+        version: env!("CARGO_PKG_VERSION").into(),
+    }
+}
+
+/// What has to change so that `member` says what `config` does. Peer URLs are the cluster's business once a node is a
+/// member: a changed one must be announced before the move, or nobody could tell this node of it.
+fn difference(member: &Member, config: &Config) -> Option<MemberUpdate> {
+    let public = public_face(config);
+    let update = MemberUpdate {
+        id: member.id,
+        name: (member.name != config.name).then(|| config.name.clone()),
+        client_urls: (member.client_urls != config.client_urls).then(|| config.client_urls.clone()),
+        public: (member.public != public).then_some(public),
+        ..MemberUpdate::default()
+    };
+    (update != MemberUpdate { id: member.id, ..MemberUpdate::default() }).then_some(update)
+}

@@ -1,0 +1,82 @@
+//! The leader's task that brings Raft's membership in line with the member list, a safe step at a time.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use autoradio_machine::NodeId;
+use autoradio_policy::membership::{RaftPicture, Step, next_step};
+use autoradio_store::{ConsensusError, RaftStatus};
+use tokio_util::sync::CancellationToken;
+
+use super::{RaftHandle, retry::Backoff};
+use crate::peer::Loads;
+
+/// How often the membership is looked at when nothing changes (a learner catches up without a change of the catalog).
+const TICK: Duration = Duration::from_millis(500);
+
+/// How long one step may take.
+const STEP_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Brings voters and learners in line with the member list while this node leads, until `stop`.
+pub async fn steward(raft: RaftHandle, loads: Loads, stop: CancellationToken) {
+    let (mut catalog, mut status, mut reports) = (raft.watch_catalog(), raft.watch_status(), loads.watch());
+    let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(5));
+    loop {
+        catalog.mark_unchanged();
+        status.mark_unchanged();
+        reports.mark_unchanged();
+        if let Some(step) = wanted(&raft, &loads) {
+            let Some(done) = stop.run_until_cancelled(carry_out(&raft, &step)).await else { return };
+            match done {
+                Ok(()) => {
+                    tracing::info!(?step, "membership changed");
+                    backoff.reset();
+                    continue;
+                }
+                Err(ConsensusError::NotLeader { .. }) => {}
+                Err(error) => {
+                    tracing::warn!(?step, %error, "membership could not be changed; trying again");
+                    if stop.run_until_cancelled(tokio::time::sleep(backoff.step())).await.is_none() {
+                        return;
+                    }
+                }
+            }
+        }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(TICK) => {}
+            Ok(()) = catalog.changed() => {}
+            Ok(()) = status.changed() => {}
+            Ok(()) = reports.changed() => {}
+        }
+    }
+}
+
+/// The next step, if this node leads and one is due.
+fn wanted(raft: &RaftHandle, loads: &Loads) -> Option<Step> {
+    // Before `Init` there are voters and no members: nobody is to be removed for that.
+    if !raft.leads() || raft.read(|machine| machine.cluster_id()).is_none() {
+        return None;
+    }
+    let heard: BTreeMap<NodeId, u64> = loads.heard().into_iter().map(|(node, heard)| (node, heard.age_ms)).collect();
+    next_step(&raft.catalog().members, &picture(raft.status()), &heard)
+}
+
+fn picture(status: RaftStatus) -> RaftPicture {
+    RaftPicture {
+        me: status.node_id,
+        voters: status.voters,
+        learners: status.learners,
+        matched: status.matched,
+        last_log_index: status.last_log_index,
+        addresses: status.addresses,
+    }
+}
+
+async fn carry_out(raft: &RaftHandle, step: &Step) -> Result<(), ConsensusError> {
+    let consensus = raft.consensus();
+    match step.clone() {
+        Step::SetLearner { id, addr } => consensus.set_learner(id, addr, STEP_TIMEOUT).await,
+        Step::SetVoters(voters) => consensus.set_voters(voters, STEP_TIMEOUT).await,
+        Step::RemoveLearners(nodes) => consensus.remove_learners(nodes, STEP_TIMEOUT).await,
+    }
+}

@@ -1,0 +1,97 @@
+//! How answers of the consensus travel between nodes.
+
+use autoradio_machine::{NodeId, Refusal, Response};
+use autoradio_store::ConsensusError;
+use tonic::{Code, Status, metadata::AsciiMetadataValue};
+
+/// The format of proposal results that this program writes, and the newest that it reads.
+const FORMAT: u8 = 1;
+
+/// On a status that says “I do not lead”: the leader's id in hex, `0` where it is not known.
+const NOT_LEADER: &str = "autoradio-not-leader";
+
+/// A proposal's result as bytes: a format version, then postcard.
+#[must_use]
+pub fn encode_result(result: &Result<Response, Refusal>) -> Vec<u8> {
+    postcard::to_extend(result, vec![FORMAT]).expect("a result is plain data, which postcard always encodes")
+}
+
+/// Reads [`encode_result`]'s bytes.
+///
+/// # Errors
+/// What is wrong with them.
+pub fn decode_result(bytes: &[u8]) -> Result<Result<Response, Refusal>, String> {
+    match bytes.split_first() {
+        Some((&FORMAT, rest)) => postcard::from_bytes(rest).map_err(|e| format!("an answer that cannot be read: {e}")),
+        Some((&found, _)) if found > FORMAT => {
+            Err(format!("an answer of format {found}, this program reads up to {FORMAT}; upgrade autoradio here"))
+        }
+        _ => Err("an answer without a format version".into()),
+    }
+}
+
+/// What a peer is told when the consensus here could not do what it asked.
+#[must_use]
+pub fn to_status(error: &ConsensusError) -> Status {
+    match error {
+        ConsensusError::NotLeader { leader } => {
+            let mut status = Status::unavailable(error.to_string());
+            let value = format!("{:x}", leader.unwrap_or(0));
+            let value = AsciiMetadataValue::try_from(value).expect("hex digits are a header value");
+            status.metadata_mut().insert(NOT_LEADER, value);
+            status
+        }
+        ConsensusError::Timeout(_) => Status::deadline_exceeded(error.to_string()),
+        ConsensusError::Membership(_) => Status::failed_precondition(error.to_string()),
+        ConsensusError::Stopped(_) => Status::unavailable(error.to_string()),
+        ConsensusError::Refused(_) => Status::internal(error.to_string()),
+    }
+}
+
+/// Whether a peer said that it does not lead, and who does as far as it knows.
+#[must_use]
+pub fn not_leader(status: &Status) -> Option<Option<NodeId>> {
+    let value = status.metadata().get(NOT_LEADER)?.to_str().ok()?;
+    let leader = u64::from_str_radix(value, 16).ok()?;
+    Some((leader != 0).then_some(leader))
+}
+
+/// Whether a call failed before anything was sent, so that it may be tried again whatever it was.
+#[must_use]
+pub fn was_never_sent(status: &Status) -> bool {
+    let mut source = std::error::Error::source(status);
+    while let Some(error) = source {
+        if error.is::<tonic::ConnectError>() {
+            return status.code() == Code::Unavailable;
+        }
+        source = error.source();
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn results_come_back_as_they_were() {
+        for result in [Ok(Response::Lease { id: 7, ttl_s: 10 }), Err(Refusal::LeaseNotFound), Ok(Response::Done)] {
+            assert_eq!(decode_result(&encode_result(&result)), Ok(result));
+        }
+    }
+
+    #[test]
+    fn a_newer_format_says_what_to_do() {
+        assert!(decode_result(&[9, 0]).unwrap_err().contains("upgrade"));
+        assert!(decode_result(&[]).is_err());
+        assert!(decode_result(&[FORMAT, 250, 1]).is_err());
+    }
+
+    #[test]
+    fn not_leading_is_told_with_the_leader() {
+        let status = to_status(&ConsensusError::NotLeader { leader: Some(0xab) });
+        assert_eq!(not_leader(&status), Some(Some(0xab)));
+        assert_eq!(not_leader(&to_status(&ConsensusError::NotLeader { leader: None })), Some(None));
+        assert_eq!(not_leader(&Status::unavailable("gone")), None);
+    }
+}
