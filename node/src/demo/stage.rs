@@ -73,7 +73,7 @@ impl Seat {
             nameservers: Vec::new(),
             max_clients: 1_000,
             bwlimit_mbit_per_s: 100,
-            lb_policy: "least-loaded".into(),
+            lb_policy: autoradio_policy::balance::DEFAULT_LB_POLICY.into(),
             hold: Duration::from_secs(30),
             heartbeat: Duration::from_millis(250),
             election: (Duration::from_millis(1_000), Duration::from_millis(2_000)),
