@@ -4,12 +4,12 @@ use sd_notify::NotifyState;
 
 /// The daemon runs (a node that waits for `init` or `join` does, too).
 pub(super) fn ready(status: &str) {
-    send(&[NotifyState::Ready, NotifyState::Status(status.into())]);
+    send(&[NotifyState::Ready, NotifyState::Status(status)]);
 }
 
 /// What `systemctl status` shows.
 pub(super) fn status(status: &str) {
-    send(&[NotifyState::Status(status.into())]);
+    send(&[NotifyState::Status(status)]);
 }
 
 /// The daemon is ending.

@@ -182,10 +182,10 @@ fn missing(status: &RaftStatus, context: &Context) -> &'static str {
         "the leader has not been heard of"
     } else if !context.raft.catalog().members.contains_key(&me) {
         "the log has not caught up"
-    } else if !status.voters.contains(&me) && !(enough && status.learners.contains(&me)) {
-        "it has not been made a voter"
-    } else {
+    } else if status.voters.contains(&me) || (enough && status.learners.contains(&me)) {
         ""
+    } else {
+        "it has not been made a voter"
     }
 }
 
