@@ -1,1 +1,46 @@
-fn main() {}
+//! `autoradio-node`.
+
+use std::process::ExitCode;
+
+use autoradio_node::{
+    config::{
+        args::{Cli, CliCommand, LogFormat, Options},
+        with_environment,
+    },
+    daemon,
+};
+use clap::Parser;
+use tracing_subscriber::EnvFilter;
+
+/// What other people's crates say matters when it goes wrong.
+const QUIET: &str = "h2=warn,hyper=warn,hickory_server=warn,openraft=warn,sled=warn,tonic=warn,tower=warn";
+
+fn main() -> ExitCode {
+    let words = std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
+    let cli = Cli::parse_from(with_environment(words, |name| std::env::var(name).ok()));
+    if let CliCommand::Run(options) | CliCommand::Init(options) | CliCommand::Join { options, .. } = &cli.command {
+        log(options);
+    }
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&format!("the runtime did not start: {error}")),
+    };
+    match runtime.block_on(daemon::run(cli.command)) {
+        Ok(code) => code,
+        Err(error) => fail(&format!("{error:#}")),
+    }
+}
+
+fn fail(reason: &str) -> ExitCode {
+    eprintln!("autoradio-node: {reason}");
+    ExitCode::FAILURE
+}
+
+fn log(options: &Options) {
+    let filter = EnvFilter::new(format!("{QUIET},{}", options.log_level));
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match options.log_format {
+        LogFormat::Text => lines.init(),
+        LogFormat::Journal => lines.without_time().with_ansi(false).init(),
+    }
+}

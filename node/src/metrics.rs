@@ -51,6 +51,7 @@ pub struct Metrics {
     /// How the local Icecast is.
     pub icecast: SharedState,
     started: Instant,
+    started_at: jiff::Timestamp,
     ready: AtomicBool,
     reports: AtomicU64,
     sent_rate: Mutex<RateMeter>,
@@ -81,6 +82,7 @@ impl Default for Metrics {
             icecast_feeds_total: counter("icecast_feeds", "Connections made to feed the local Icecast"),
             icecast: SharedState::default(),
             started: Instant::now(),
+            started_at: jiff::Timestamp::now(),
             ready: AtomicBool::new(false),
             reports: AtomicU64::new(0),
             sent_rate: Mutex::default(),
@@ -108,6 +110,12 @@ impl Metrics {
     #[must_use]
     pub fn uptime(&self) -> Duration {
         self.started.elapsed()
+    }
+
+    /// When the node started.
+    #[must_use]
+    pub fn started_at(&self) -> jiff::Timestamp {
+        self.started_at
     }
 
     /// The number of the next load report.

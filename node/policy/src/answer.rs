@@ -1,6 +1,6 @@
 //! The heads of answers that are written by hand, as Icecast writes them.
 
-use std::{collections::BTreeMap, fmt::Write as _};
+use std::collections::BTreeMap;
 
 use autoradio_machine::Mount;
 
@@ -173,7 +173,7 @@ pub fn options(date: &str) -> Vec<u8> {
 /// Icecast's answer to a title that was taken, or was not (`return` is 1 then, too: so does Icecast).
 #[must_use]
 pub fn metadata(message: &str, date: &str) -> Vec<u8> {
-    let message = quick_xml::escape::escape(&bounded_text(message, MAX_VALUE_BYTES)).into_owned();
+    let message = quick_xml::escape::escape(bounded_text(message, MAX_VALUE_BYTES)).into_owned();
     let body =
         format!("<?xml version=\"1.0\"?>\n<iceresponse><message>{message}</message><return>1</return></iceresponse>\n");
     whole(200, "OK", date, "", "text/xml; charset=utf-8", &body, true)
@@ -191,8 +191,11 @@ pub fn document(date: &str, content_type: &str, body: &str, with_body: bool) -> 
 fn whole(status: u16, phrase: &str, date: &str, extra: &str, mime: &str, body: &str, with_body: bool) -> Vec<u8> {
     let mut out =
         format!("HTTP/1.0 {status} {phrase}\r\nServer: {SERVER}\r\nConnection: Close\r\nDate: {}\r\n", clean(date));
-    // Writing to a String cannot fail.
-    let _ = write!(out, "{extra}Content-Type: {}\r\nContent-Length: {}\r\n{NOT_CACHED}\r\n", clean(mime), body.len());
+    out.push_str(&format!(
+        "{extra}Content-Type: {}\r\nContent-Length: {}\r\n{NOT_CACHED}\r\n",
+        clean(mime),
+        body.len()
+    ));
     if with_body {
         out.push_str(body);
     }

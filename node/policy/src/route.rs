@@ -11,8 +11,9 @@ pub const MAX_TITLE_BYTES: usize = 1024;
 /// Where mounts are served without ever a redirect.
 const STREAM_PREFIX: &str = "/_stream";
 /// Paths that the front answers itself, whole.
-const OWN_PATHS: [&str; 9] = [
+const OWN_PATHS: [&str; 10] = [
     "/",
+    "/admin.cgi",
     "/status.json",
     "/status-json.xsl",
     "/status.xsl",
@@ -112,7 +113,7 @@ fn bad(status: u16, reason: impl Into<String>) -> Route {
 
 fn source(path: &str) -> Route {
     let (path, passthrough) = strip_stream(path);
-    if is_own(path) {
+    if is_own(path) || split_playlist(path).1.is_some() {
         return bad(403, format!("{path} is the server's own path and cannot be a mount; use another name"));
     }
     match mount_name(path) {

@@ -36,12 +36,16 @@ pub fn with_environment(arguments: Vec<String>, variable: impl Fn(&str) -> Optio
     let mut all = arguments.clone();
     for long in options.filter_map(clap::Arg::get_long) {
         let flag = format!("--{long}");
-        if arguments.iter().any(|word| word.strip_prefix(&flag).is_some_and(|rest| rest.is_empty() || rest.starts_with('='))) {
+        if arguments
+            .iter()
+            .any(|word| word.strip_prefix(&flag).is_some_and(|rest| rest.is_empty() || rest.starts_with('=')))
+        {
             continue;
         }
         let name = long.replace('-', "_").to_uppercase();
         let etcd = || if ETCD.contains(&long) { variable(format!("ETCD_{name}")) } else { None };
-        let domain = || if long == "domain" { variable("DOMAIN".into()).map(|value| bare_domain(&value)) } else { None };
+        let domain =
+            || if long == "domain" { variable("DOMAIN".into()).map(|value| bare_domain(&value)) } else { None };
         if let Some(value) = variable(format!("AUTORADIO_{name}")).or_else(etcd).or_else(domain) {
             all.push(format!("{flag}={}", value.trim()));
         }
@@ -60,7 +64,8 @@ mod tests {
 
     fn with(arguments: &[&str], variables: &[(&str, &str)]) -> Vec<String> {
         let arguments = arguments.iter().map(|word| (*word).to_owned()).collect();
-        let find = |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
+        let find =
+            |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
         with_environment(arguments, find)
     }
 

@@ -39,8 +39,7 @@ impl Facts {
         let route_ips: Vec<IpAddr> =
             ELSEWHERE.into_iter().filter_map(|to| route_to(to, options.interface.as_deref())).collect();
         let candidates = options.public_ip.iter().chain(&host_ips).chain(&route_ips);
-        let mut local_ips: Vec<IpAddr> =
-            candidates.copied().filter(|ip| UdpSocket::bind((*ip, 0)).is_ok()).collect();
+        let mut local_ips: Vec<IpAddr> = candidates.copied().filter(|ip| UdpSocket::bind((*ip, 0)).is_ok()).collect();
         local_ips.sort();
         local_ips.dedup();
         let ipv6 = UdpSocket::bind((Ipv6Addr::UNSPECIFIED, 0)).is_ok();

@@ -147,7 +147,8 @@ fn dns_listen(
 }
 
 fn addresses(option: &'static str, given: &[String]) -> Result<Vec<SocketAddr>, ConfigError> {
-    let parse = |text: &String| text.parse().map_err(|_| wrong(option, text, "give ADDR:PORT, as 0.0.0.0:80 or [::]:80"));
+    let parse =
+        |text: &String| text.parse().map_err(|_| wrong(option, text, "give ADDR:PORT, as 0.0.0.0:80 or [::]:80"));
     given.iter().filter(|text| !text.is_empty()).map(parse).collect()
 }
 

@@ -1,1 +1,20 @@
-//! Placeholder.
+//! A node as a value: started, asked, stopped. Several run in one process in the demo and in tests.
+
+mod birth;
+mod client_port;
+mod error;
+mod found;
+mod http;
+mod node;
+mod notify;
+mod parts;
+mod process;
+mod ready;
+mod setup;
+mod socket;
+
+pub use birth::{Birth, FirstMember};
+pub use error::StartError;
+pub use node::{Node, Start};
+pub use process::{EXIT_FATAL, run};
+pub use setup::{Daemon, SetupError};

@@ -124,7 +124,11 @@ impl Supervisor {
             }
         }
         match ended {
-            Ended::Exited(reason) if !last.get().is_empty() => Ended::Exited(format!("{reason} ({})", last.get())),
+            Ended::Exited(reason) => {
+                // On its pipe where the configuration is wrong, in its log where it ran.
+                let said = Some(last.get()).filter(|line| !line.is_empty()).or_else(|| self.program.last_log_line());
+                Ended::Exited(said.map_or(reason.clone(), |said| format!("{reason} ({said})")))
+            }
             other => other,
         }
     }
@@ -190,10 +194,7 @@ async fn spawn_kept(program: &Program) -> io::Result<(Child, std::sync::mpsc::Se
 }
 
 async fn wait_ready(listen: SocketAddr) -> bool {
-    let mut target = listen;
-    if listen.ip().is_unspecified() {
-        target.set_ip(if listen.is_ipv4() { [127, 0, 0, 1].into() } else { std::net::Ipv6Addr::LOCALHOST.into() });
-    }
+    let target = super::reachable(listen);
     let began = Instant::now();
     while began.elapsed() < READY_LIMIT {
         if matches!(timeout(Duration::from_secs(1), TcpStream::connect(target)).await, Ok(Ok(_))) {

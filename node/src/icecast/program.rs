@@ -3,7 +3,7 @@
 use std::{
     ffi::OsString,
     fs,
-    io::{self, Write},
+    io::{self, Read, Seek, Write},
     os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt, chown},
     path::{Path, PathBuf},
     process::Stdio,
@@ -19,6 +19,12 @@ const PROGRAM: &str = "icecast2";
 const OTHER_PROGRAM: &str = "icecast";
 /// The generated configuration, in the child's folder.
 const CONFIG_FILE: &str = "icecast.xml";
+/// Where it writes what goes wrong, in the same folder.
+const LOG_FILE: &str = "error.log";
+/// How much of the log's end is looked at, in bytes.
+const MAX_LOG_TAIL: u64 = 4_096;
+/// The longest line repeated, in characters.
+const MAX_LOG_LINE: usize = 400;
 
 /// An Icecast that can be started.
 #[derive(Clone, Debug)]
@@ -81,6 +87,18 @@ impl Program {
             chown(&self.dir, Some(user.uid), Some(user.gid))?;
         }
         fs::rename(&temporary, self.dir.join(CONFIG_FILE))
+    }
+
+    /// The end of its error log, which is where Icecast says why it gave up.
+    pub(super) fn last_log_line(&self) -> Option<String> {
+        let mut file = fs::File::open(self.dir.join(LOG_FILE)).ok()?;
+        let length = file.metadata().ok()?.len();
+        file.seek(io::SeekFrom::Start(length.saturating_sub(MAX_LOG_TAIL))).ok()?;
+        let mut tail = Vec::new();
+        file.take(MAX_LOG_TAIL).read_to_end(&mut tail).ok()?;
+        let tail = String::from_utf8_lossy(&tail);
+        let line = tail.lines().rev().find(|line| !line.trim().is_empty())?;
+        Some(line.chars().filter(|c| !c.is_control()).take(MAX_LOG_LINE).collect())
     }
 
     /// The command that runs it in the foreground.

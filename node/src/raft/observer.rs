@@ -28,7 +28,8 @@ impl CatalogObserver {
         (Arc::new(Self { catalog, sinks }), receiver)
     }
 
-    fn publish(&self, machine: &Machine) {
+    /// Publishes the catalog as `machine` has it now.
+    pub fn publish(&self, machine: &Machine) {
         let new = machine.catalog();
         self.catalog.send_if_modified(|old| {
             // The maps are made anew only where something in them changed, so identity tells; the revision alone

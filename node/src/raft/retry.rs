@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::backoff::jittered;
+
 /// Exponential back-off with jitter.
 #[derive(Clone, Debug)]
 pub struct Backoff {
@@ -21,21 +23,13 @@ impl Backoff {
     pub fn step(&mut self) -> Duration {
         let step = self.next;
         self.next = step.saturating_mul(2).min(self.most);
-        jitter(step)
+        jittered(step)
     }
 
     /// Begins anew, after a success.
     pub fn reset(&mut self) {
         self.next = self.first;
     }
-}
-
-/// Between half of `step` and the whole of it.
-fn jitter(step: Duration) -> Duration {
-    let mut byte = [0_u8; 1];
-    // Without randomness from the system there is no jitter; the wait itself still holds.
-    let share = if getrandom::fill(&mut byte).is_ok() { u32::from(byte[0]) } else { 255 };
-    step / 2 + (step / 2) * share / 255
 }
 
 #[cfg(test)]

@@ -1,9 +1,11 @@
 //! What the node says of itself and of the cluster over HTTP, and to the other nodes.
 
-mod icecast_form;
 pub mod load;
-mod picture;
 mod router;
 mod scrape;
+#[cfg(test)]
+mod test_view;
 
 pub use router::router;
+#[cfg(test)]
+pub(crate) use {router::tests::test_config, test_view::view as test_view};

@@ -2,7 +2,10 @@
 
 use std::sync::{Arc, LazyLock};
 
-use autoradio_policy::{ClusterView, fitness};
+use autoradio_policy::{
+    ClusterView, fitness,
+    status_json::{IcecastServer, icecast_status_json, status},
+};
 use axum::{
     Json, Router,
     extract::{Request, State},
@@ -14,7 +17,7 @@ use axum::{
 use base64::Engine;
 use sha2::{Digest, Sha256};
 
-use super::{picture::picture, scrape};
+use super::scrape;
 use crate::{config::Config, context::Context, metrics::Metrics, raft::RaftHandle, view::ViewHandle};
 
 /// The page, whole: no asset is loaded from anywhere.
@@ -91,7 +94,12 @@ async fn index() -> Response {
 }
 
 async fn status_json(State(pages): State<Pages>) -> Response {
-    Json(picture(&pages.view.now(), pages.config.domain.as_deref())).into_response()
+    let mut status = status(&pages.view.now());
+    for mount in &mut status.mounts {
+        // Where a source comes from is the operator's business and not the public's.
+        mount.source = None;
+    }
+    Json(status).into_response()
 }
 
 async fn metrics(State(pages): State<Pages>) -> Response {
@@ -132,11 +140,24 @@ async fn not_found() -> Response {
 
 /// Icecast's form, with the cluster's totals; players' web pages on other sites read it.
 async fn icecast_json(State(pages): State<Pages>, request: Request) -> Response {
-    let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
-    let allow = (header::ACCESS_CONTROL_ALLOW_ORIGIN, "*");
-    ([allow], Json(super::icecast_form::icestats(&pages.view.now(), &pages.config, host))).into_response()
+    let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok()).filter(|host| is_host(host));
+    let server = IcecastServer {
+        admin: "",
+        host: host.or(pages.config.domain.as_deref()).unwrap_or("localhost"),
+        location: "",
+        server_id: concat!("autoradio ", env!("CARGO_PKG_VERSION")),
+        start_iso8601: &pages.metrics.started_at().to_string(),
+    };
+    let text = icecast_status_json(&pages.view.now(), &server);
+    let headers = [(header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"), (header::CONTENT_TYPE, "application/json")];
+    (headers, text).into_response()
+}
+
+/// A `Host` header is repeated only where it is one.
+fn is_host(host: &str) -> bool {
+    !host.is_empty() && host.len() <= 255 && host.bytes().all(|b| b.is_ascii_alphanumeric() || b"-.:[]_".contains(&b))
 }
 
 #[cfg(test)]
 #[path = "router_tests.rs"]
-mod tests;
+pub(super) mod tests;

@@ -6,9 +6,9 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 use super::*;
-use crate::status::picture;
 
-fn test_config() -> Config {
+/// A node that listens nowhere.
+pub(crate) fn test_config() -> Config {
     Config {
         name: "host2".into(),
         data_dir: "/nonexistent".into(),
@@ -41,7 +41,7 @@ fn pages() -> Pages {
     metrics.set_ready(true);
     Pages {
         config: Arc::new(test_config()),
-        view: ViewHandle::channel(picture::tests::view()).1,
+        view: ViewHandle::channel(crate::status::test_view()).1,
         metrics,
         raft: None,
         stop: CancellationToken::new(),
@@ -79,9 +79,12 @@ async fn the_status_is_json_with_what_the_page_reads() {
     assert_eq!((status, headers["content-type"].to_str().unwrap()), (StatusCode::OK, "application/json"));
     let json: serde_json::Value = serde_json::from_str(&body).unwrap();
     assert_eq!(json["mounts"][0]["name"], "/live.ogg");
-    assert_eq!(json["health"]["level"], "good");
+    assert_eq!(json["cluster"]["can_lose"], 1);
+    assert!(!body.contains("192.0.2.9") && !body.contains("argon2"), "{body}");
     // Each field that the script takes is there.
-    for (kind, of) in [("node", &json["nodes"][0]), ("mount", &json["mounts"][0]), ("status", &json)] {
+    for (kind, of) in
+        [("node", &json["nodes"][0]), ("mount", &json["mounts"][0]), ("status", &json), ("cluster", &json["cluster"])]
+    {
         for part in PAGE.split(&format!(" {kind}.")).skip(1).chain(PAGE.split(&format!("({kind}.")).skip(1)) {
             let field: String = part.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
             assert!(of.get(&field).is_some(), "{kind}.{field} is not in {of}");
@@ -97,6 +100,9 @@ async fn icecasts_form_may_be_read_from_other_sites() {
     let source = &json["icestats"]["source"];
     assert_eq!(source["listeners"], 10, "{json}");
     assert_eq!(source["listenurl"], "http://radio.test:8000/live.ogg");
+    for bad in ["", "a b", "a/b", "\"", "<x>"] {
+        assert!(!is_host(bad), "{bad}");
+    }
 }
 
 #[tokio::test]

@@ -1,0 +1,55 @@
+//! Port 2379: gRPC and HTTP/1.1 together. The etcd API's services are added to the router here.
+
+use axum::{
+    Json, Router,
+    extract::{Query, State},
+    http::{HeaderMap, StatusCode, header::CONTENT_TYPE},
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use tokio::net::TcpListener;
+use tonic::service::Routes;
+
+use super::http::{self, Listener};
+use crate::{admin, context::Context};
+
+/// Serves clients on these listeners until the node stops.
+pub(super) fn start(context: &Context, listeners: Vec<TcpListener>) {
+    let (_, ready) = tokio::sync::watch::channel(Some(context.clone()));
+    let grpc = Routes::new(admin::service(ready)).prepare().into_axum_router();
+    let plain = Router::new().route("/health", get(health)).route("/version", get(version)).with_state(context.clone());
+    let router = plain.merge(grpc.reset_fallback()).fallback(unknown);
+    for listener in listeners {
+        let served = http::serve(Listener::Tcp(listener), router.clone(), context.stop.clone());
+        context.tasks.spawn(served);
+    }
+}
+
+/// As etcd: a linearizable read decides, unless `?serializable=true` asks about this node alone.
+#[derive(serde::Deserialize)]
+struct HealthQuery {
+    #[serde(default)]
+    serializable: bool,
+}
+
+async fn health(State(context): State<Context>, Query(query): Query<HealthQuery>) -> Response {
+    let checked = if query.serializable { Ok(()) } else { context.raft.barrier().await };
+    let (code, healthy, reason) = match checked {
+        Ok(()) => (StatusCode::OK, "true", String::new()),
+        Err(error) => (StatusCode::SERVICE_UNAVAILABLE, "false", error.to_string()),
+    };
+    (code, Json(serde_json::json!({ "health": healthy, "reason": reason }))).into_response()
+}
+
+async fn version() -> Response {
+    Json(serde_json::json!({ "autoradio": env!("CARGO_PKG_VERSION") })).into_response()
+}
+
+/// tonic's own fallback would answer any unknown path with 200.
+pub(super) async fn unknown(headers: HeaderMap) -> Response {
+    let grpc = headers.get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"));
+    if grpc {
+        return tonic::Status::unimplemented("no such service here").into_http::<axum::body::Body>();
+    }
+    (StatusCode::NOT_FOUND, "404 page not found\n").into_response()
+}

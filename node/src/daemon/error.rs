@@ -1,0 +1,86 @@
+//! Why a node did not start.
+
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+use autoradio_machine::hex_id;
+use autoradio_store::{ConsensusError, StoreError};
+
+use crate::peer::JoinError;
+
+/// Why a node did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// Not part of a cluster.
+    #[error("this node is not part of a cluster yet; run: autoradio-node init, or autoradio-node join HOST")]
+    NotInitialised,
+    /// Part of one.
+    #[error("this node is a member of cluster {} already", hex_id(*.cluster_id))]
+    AlreadyMember {
+        /// The cluster.
+        cluster_id: u64,
+    },
+    /// A port in use, or an address that is not here.
+    #[error("cannot listen on {addr} for {what}: {source}; see {option}")]
+    Listen {
+        /// The address.
+        addr: SocketAddr,
+        /// For what.
+        what: &'static str,
+        /// The option that sets it.
+        option: &'static str,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A socket in the file system.
+    #[error("cannot listen on {path}: {reason}; see --admin-socket")]
+    Socket {
+        /// The path.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// The data folder.
+    #[error("{dir}: {source}; see --data-dir")]
+    DataDir {
+        /// The folder.
+        dir: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// Log, snapshots or identity.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The consensus.
+    #[error("the consensus did not start: {0}")]
+    Consensus(#[from] ConsensusError),
+    /// Not let in.
+    #[error(transparent)]
+    Join(#[from] JoinError),
+    /// None of the listed members let this node in.
+    #[error("none of {urls} let this node in within {limit:?}; the last said: {last}")]
+    NobodyAnswered {
+        /// Who was asked.
+        urls: String,
+        /// For how long.
+        limit: Duration,
+        /// The last answer.
+        last: String,
+    },
+    /// A list without this node.
+    #[error("--initial-cluster does not name this node ({name})")]
+    NotListed {
+        /// This node's name.
+        name: String,
+    },
+    /// No randomness.
+    #[error("the system gives no random numbers: {0}")]
+    Random(String),
+    /// One of the node's parts.
+    #[error("{part} did not start: {reason}")]
+    Part {
+        /// Which.
+        part: &'static str,
+        /// Why.
+        reason: String,
+    },
+}

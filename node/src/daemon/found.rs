@@ -1,0 +1,157 @@
+//! Who this node is: found on disk, or made by founding or joining a cluster.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use autoradio_proto::peer::JoinReply;
+use autoradio_store::{Consensus, Identity};
+use tokio::time::Instant;
+
+use super::{Birth, FirstMember, Start, StartError};
+use crate::{
+    config::{ClusterState, Config},
+    peer::{self, JoinError},
+    raft::Backoff,
+};
+
+/// How long listed members, or the one named, are asked again before a join is given up.
+const JOIN_LIMIT: Duration = Duration::from_secs(60);
+
+/// The folder of log, snapshots and identity within the data folder.
+const RAFT_DIR: &str = "raft";
+
+/// Who this node is, and what it knows of how it came to be.
+pub(super) struct Found {
+    pub(super) identity: Identity,
+    /// Set until the log has told what it says.
+    pub(super) birth: Option<Birth>,
+}
+
+/// The folder of the consensus.
+pub(super) fn raft_dir(config: &Config) -> std::path::PathBuf {
+    config.data_dir.join(RAFT_DIR)
+}
+
+/// The identity on disk, if there is one.
+pub(super) fn on_disk(config: &Config) -> Result<Option<Found>, StartError> {
+    let io = |source| StartError::DataDir { dir: config.data_dir.clone(), source };
+    let birth = Birth::load(&config.data_dir).map_err(io)?;
+    // The birth file is written first: a crash before the identity was leaves it alone.
+    let identity = Consensus::identity(&raft_dir(config))?.or(birth.as_ref().map(|birth| birth.identity.clone()));
+    Ok(identity.map(|identity| Found { birth: birth.filter(|birth| birth.identity == identity), identity }))
+}
+
+/// Finds out who this node is, or makes it somebody.
+pub(super) async fn find(config: &Config, start: &Start) -> Result<Found, StartError> {
+    let found = on_disk(config)?;
+    let birth = match (start, found) {
+        (Start::Found, Some(found)) => return Ok(found),
+        (_, Some(found)) => return Err(StartError::AlreadyMember { cluster_id: found.identity.cluster_id }),
+        (Start::Init, None) => alone(config)?,
+        (Start::Join(host), None) => join(config, vec![peer_url(host)]).await?,
+        (Start::Found, None) => listed(config).await?,
+    };
+    birth.store(&config.data_dir).map_err(|source| StartError::DataDir { dir: config.data_dir.clone(), source })?;
+    Ok(Found { identity: birth.identity.clone(), birth: Some(birth) })
+}
+
+fn alone(config: &Config) -> Result<Birth, StartError> {
+    let mut random = [0; 16];
+    getrandom::fill(&mut random).map_err(|error| StartError::Random(error.to_string()))?;
+    Ok(Birth::alone(random, &config.name, &own_url(config)))
+}
+
+fn own_url(config: &Config) -> String {
+    config.peer_urls.first().cloned().unwrap_or_default()
+}
+
+/// What `--initial-cluster` makes of this node.
+async fn listed(config: &Config) -> Result<Birth, StartError> {
+    if config.initial_cluster.is_empty() {
+        return Err(StartError::NotInitialised);
+    }
+    let others: Vec<String> =
+        config.initial_cluster.iter().filter(|(name, _)| *name != config.name).map(|(_, url)| url.clone()).collect();
+    match config.initial_cluster_state {
+        ClusterState::Existing => join(config, others).await,
+        ClusterState::New => {
+            // A member of a cluster that lives makes the list's other members late, not founders.
+            for url in &others {
+                if peer::probe(url).await {
+                    return join(config, others).await;
+                }
+            }
+            let token = &config.initial_cluster_token;
+            Birth::listed(token, &config.initial_cluster, &config.name)
+                .ok_or_else(|| StartError::NotListed { name: config.name.clone() })
+        }
+    }
+}
+
+/// Asks these in turn to let this node in, until one does or refuses.
+async fn join(config: &Config, urls: Vec<String>) -> Result<Birth, StartError> {
+    let deadline = Instant::now() + JOIN_LIMIT;
+    let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(3));
+    let mut last = "nothing: there is nobody to ask".to_owned();
+    loop {
+        for url in &urls {
+            match peer::ask_to_join(url, &config.name, &config.peer_urls).await {
+                Ok(reply) => return Ok(from_reply(reply)),
+                Err(JoinError::Unreachable { url, reason }) => {
+                    tracing::info!(%url, %reason, "not let in yet; asking again");
+                    last = JoinError::Unreachable { url, reason }.to_string();
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        if urls.is_empty() || Instant::now() >= deadline {
+            return Err(StartError::NobodyAnswered { urls: urls.join(", "), limit: JOIN_LIMIT, last });
+        }
+        tokio::time::sleep(backoff.step()).await;
+    }
+}
+
+fn from_reply(reply: JoinReply) -> Birth {
+    let members = reply.members.into_iter().map(|member| FirstMember {
+        id: member.node_id,
+        name: member.name,
+        peer_url: member.peer_url,
+    });
+    let identity = Identity { cluster_id: reply.cluster_id, node_id: reply.node_id };
+    Birth { identity, founder: false, members: members.collect() }
+}
+
+/// The peer URL for what people write: `host`, `host:port`, `http://host:port`.
+pub(super) fn peer_url(host: &str) -> String {
+    let bare = host.strip_prefix("http://").unwrap_or(host).trim_end_matches('/');
+    let bare = match bare.parse::<std::net::Ipv6Addr>() {
+        Ok(ip) => format!("[{ip}]"),
+        Err(_) => bare.to_owned(),
+    };
+    let has_port = bare.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok()) && !bare.ends_with(']');
+    if has_port { format!("http://{bare}") } else { format!("http://{bare}:2380") }
+}
+
+/// The peer URLs to begin with.
+pub(super) fn first_urls(birth: Option<&Birth>) -> BTreeMap<u64, String> {
+    birth.map(Birth::urls).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts_are_taken_as_people_write_them() {
+        for (host, url) in [
+            ("host1", "http://host1:2380"),
+            ("host1:1234", "http://host1:1234"),
+            ("http://host1:2380/", "http://host1:2380"),
+            ("10.0.0.1", "http://10.0.0.1:2380"),
+            ("fd00::1", "http://[fd00::1]:2380"),
+            ("[fd00::1]", "http://[fd00::1]:2380"),
+            ("[fd00::1]:99", "http://[fd00::1]:99"),
+        ] {
+            assert_eq!(peer_url(host), url);
+        }
+    }
+}

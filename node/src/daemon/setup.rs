@@ -1,0 +1,245 @@
+//! [`Daemon`]: the admin socket, and the node behind it once there is one. `init` and `join` turn a daemon that waits
+//! into a node, in the same process.
+
+use std::{sync::Arc, time::Duration};
+
+use autoradio_machine::hex_id;
+use autoradio_proto::admin::{
+    InitRequest, JoinRequest, SetupReply, StateReply, StateRequest,
+    setup_server::{Setup, SetupServer},
+};
+use autoradio_store::RaftStatus;
+use tokio::{
+    sync::{Mutex, watch},
+    time::{Instant, timeout},
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tonic::{Request, Response, Status, service::Routes};
+
+use super::{
+    Node, Start, StartError, client_port,
+    http::{self, Listener},
+    socket,
+};
+use crate::{admin, config::Config, context::Context};
+
+/// How long a new node is given to be let in and to catch up.
+const SETTLE_LIMIT: Duration = Duration::from_secs(60);
+
+/// How often it is looked at meanwhile.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+/// Most voters of a cluster; the rest learn.
+const VOTERS_MAX: usize = autoradio_policy::membership::MAX_VOTERS;
+
+/// Why a daemon could not be made a node.
+#[derive(Debug, thiserror::Error)]
+pub enum SetupError {
+    /// It did not start.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// It started, and goes on trying.
+    #[error("the node runs, but {what} within {limit:?}; it goes on trying: see radioctl status on another node")]
+    NotSettled {
+        /// What has not happened.
+        what: &'static str,
+        /// The limit.
+        limit: Duration,
+    },
+}
+
+/// A daemon: cheap to clone, all clones are one.
+#[derive(Clone)]
+pub struct Daemon {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    config: Config,
+    node: Mutex<Option<Node>>,
+    context: watch::Sender<Option<Context>>,
+    stop: CancellationToken,
+    tasks: TaskTracker,
+}
+
+impl Daemon {
+    /// Opens the admin socket, if one is configured.
+    ///
+    /// # Errors
+    /// [`StartError::Socket`].
+    pub async fn open(config: Config) -> Result<Self, StartError> {
+        let listener = match &config.admin_socket {
+            Some(path) => Some(socket::bind(path).await?),
+            None => None,
+        };
+        let inner = Inner {
+            config,
+            node: Mutex::default(),
+            context: watch::Sender::new(None),
+            stop: CancellationToken::new(),
+            tasks: TaskTracker::new(),
+        };
+        let daemon = Self { inner: Arc::new(inner) };
+        if let Some(listener) = listener {
+            let setup = SetupServer::new(SetupService { daemon: daemon.clone() });
+            let admin = admin::service(daemon.inner.context.subscribe());
+            let router = Routes::new(admin).add_service(setup).prepare().into_axum_router();
+            let router = router.reset_fallback().fallback(client_port::unknown);
+            let served = http::serve(Listener::Unix(listener), router, daemon.inner.stop.clone());
+            daemon.inner.tasks.spawn(served);
+        }
+        Ok(daemon)
+    }
+
+    /// Starts the node, and waits until it has its place in the cluster unless it was found on disk.
+    /// A node that runs already is left alone: its reply says so.
+    ///
+    /// # Errors
+    /// [`SetupError`].
+    pub async fn start(&self, start: Start) -> Result<SetupReply, SetupError> {
+        let began = Instant::now();
+        let mut slot = self.inner.node.lock().await;
+        if let Some(node) = &*slot {
+            return Ok(reply(node.context(), true, began));
+        }
+        let node = Node::start_as(self.inner.config.clone(), start.clone()).await?;
+        let context = node.context().clone();
+        *slot = Some(node);
+        drop(slot);
+        self.inner.context.send_replace(Some(context.clone()));
+        if start != Start::Found {
+            settled(&context).await?;
+        }
+        Ok(reply(&context, false, began))
+    }
+
+    /// The node's context, once there is one.
+    #[must_use]
+    pub fn watch_context(&self) -> watch::Receiver<Option<Context>> {
+        self.inner.context.subscribe()
+    }
+
+    /// Waits until the node's consensus has stopped for good; why.
+    pub async fn fatal(&self) -> String {
+        let mut contexts = self.watch_context();
+        let mut fatal = loop {
+            if let Some(node) = &*self.inner.node.lock().await {
+                break node.watch_fatal();
+            }
+            if contexts.changed().await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        };
+        match fatal.wait_for(Option::is_some).await.map(|reason| reason.clone()) {
+            Ok(reason) => reason.unwrap_or_default(),
+            // The node was stopped on purpose.
+            Err(_) => std::future::pending().await,
+        }
+    }
+
+    /// Stops the node and closes the socket.
+    pub async fn stop(self) {
+        self.inner.context.send_replace(None);
+        if let Some(node) = self.inner.node.lock().await.take() {
+            node.stop().await;
+        }
+        self.inner.stop.cancel();
+        self.inner.tasks.close();
+        if timeout(Duration::from_secs(3), self.inner.tasks.wait()).await.is_err() {
+            tracing::debug!("the admin socket's clients were cut off");
+        }
+        if let Some(path) = &self.inner.config.admin_socket {
+            socket::remove(path);
+        }
+    }
+}
+
+/// Waits until the node is what it is to be: a voter that has caught up, or a learner where there are voters enough.
+async fn settled(context: &Context) -> Result<(), SetupError> {
+    let deadline = Instant::now() + SETTLE_LIMIT;
+    let mut told = "";
+    loop {
+        let what = missing(&context.raft.status(), context);
+        if what.is_empty() && context.raft.barrier().await.is_ok() {
+            return Ok(());
+        }
+        if what != told {
+            tracing::info!(node = %context.config.name, "waiting: {what}");
+            told = what;
+        }
+        if Instant::now() >= deadline {
+            return Err(SetupError::NotSettled { what, limit: SETTLE_LIMIT });
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}
+
+/// What has not happened yet; empty when all has.
+fn missing(status: &RaftStatus, context: &Context) -> &'static str {
+    let me = status.node_id;
+    let enough = status.voters.len() >= VOTERS_MAX;
+    if status.leader.is_none() {
+        "the leader has not been heard of"
+    } else if !context.raft.catalog().members.contains_key(&me) {
+        "the log has not caught up"
+    } else if status.voters.contains(&me) || (enough && status.learners.contains(&me)) {
+        ""
+    } else {
+        "it has not been made a voter"
+    }
+}
+
+fn reply(context: &Context, already: bool, began: Instant) -> SetupReply {
+    let voter = context.raft.status().voters.contains(&context.raft.node_id());
+    SetupReply {
+        already,
+        cluster_id: hex_id(context.raft.cluster_id()),
+        node_id: hex_id(context.raft.node_id()),
+        role: if voter { "voter" } else { "learner" }.into(),
+        took_ms: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
+    }
+}
+
+struct SetupService {
+    daemon: Daemon,
+}
+
+impl SetupService {
+    /// In a task of its own: a client that hangs up must not leave a node half made.
+    async fn set_up(&self, start: Start) -> Result<Response<SetupReply>, Status> {
+        let daemon = self.daemon.clone();
+        let done = self.daemon.inner.tasks.spawn(async move { daemon.start(start).await }).await;
+        match done {
+            Ok(Ok(reply)) => Ok(Response::new(reply)),
+            Ok(Err(error @ SetupError::NotSettled { .. })) => Err(Status::deadline_exceeded(error.to_string())),
+            Ok(Err(error)) => Err(Status::failed_precondition(error.to_string())),
+            Err(error) => Err(Status::internal(format!("the set-up broke off: {error}"))),
+        }
+    }
+}
+
+#[tonic::async_trait]
+impl Setup for SetupService {
+    async fn state(&self, _request: Request<StateRequest>) -> Result<Response<StateReply>, Status> {
+        let context = self.daemon.inner.context.borrow().clone();
+        Ok(Response::new(StateReply {
+            initialised: context.is_some(),
+            cluster_id: context.as_ref().map(|context| hex_id(context.raft.cluster_id())).unwrap_or_default(),
+            node_id: context.as_ref().map(|context| hex_id(context.raft.node_id())).unwrap_or_default(),
+            name: self.daemon.inner.config.name.clone(),
+            version: env!("CARGO_PKG_VERSION").into(),
+        }))
+    }
+
+    async fn init(&self, _request: Request<InitRequest>) -> Result<Response<SetupReply>, Status> {
+        self.set_up(Start::Init).await
+    }
+
+    async fn join(&self, request: Request<JoinRequest>) -> Result<Response<SetupReply>, Status> {
+        let host = request.into_inner().host;
+        if host.trim().is_empty() {
+            return Err(Status::invalid_argument("name a host that is a member: autoradio-node join HOST"));
+        }
+        self.set_up(Start::Join(host.trim().to_owned())).await
+    }
+}

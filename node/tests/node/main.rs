@@ -1,0 +1,6 @@
+//! The daemon, whole: nodes in this process on loopback ports.
+#![allow(missing_docs)]
+
+mod cluster;
+mod setup;
+mod support;
