@@ -1,15 +1,17 @@
 //! The log, vote and marks in sled.
 //!
 //! sled's `flush()` ends in sync_file_range, which does not reach the disk: every flush is followed by an fdatasync
-//! on our own descriptor of sled's `db` file. Entries are cut into pieces below the size from which sled would put
-//! them into files of their own, which nothing syncs.
+//! on our own descriptor of sled's `db` file. Entries are cut into pieces, which keeps sled from putting most of them into
+//! files of their own; the files that it makes all the same are synced by us.
 
 use std::{
+    collections::BTreeSet,
+    ffi::OsString,
     fmt::Debug,
-    fs::File,
+    fs::{self, File},
     io,
     ops::{Bound, RangeBounds},
-    path::Path,
+    path::{Path, PathBuf},
     thread::JoinHandle,
     time::{Duration, Instant},
 };
@@ -61,8 +63,10 @@ impl LogStore {
         }
         let file = File::open(dir.join("db")).map_err(io_error("opening db in"))?;
         let flush = db.clone();
+        let mut blobs = Blobs { dir: dir.join("blobs"), synced: BTreeSet::new() };
         let mut sync = move || {
             flush.flush().map_err(io::Error::other)?;
+            blobs.sync()?;
             file.sync_data()
         };
         let marks = db.open_tree("marks").map_err(|e| damaged(dir, &e))?;
@@ -151,6 +155,32 @@ impl LogStore {
         let Some((found, _)) = self.log.last()? else { return Ok(None) };
         let (index, _) = found.split_first_chunk::<8>().ok_or_else(|| invalid("a key of the log is too short"))?;
         Ok(self.read_entries(u64::from_be_bytes(*index)..)?.last().map(|entry| entry.log_id))
+    }
+}
+
+/// sled writes a node of its tree that has grown large into a file of its own, and syncs neither it nor the folder.
+struct Blobs {
+    dir: PathBuf,
+    synced: BTreeSet<OsString>,
+}
+
+impl Blobs {
+    fn sync(&mut self) -> io::Result<()> {
+        let names: BTreeSet<_> = fs::read_dir(&self.dir)?.map(|e| e.map(|e| e.file_name())).collect::<Result<_, _>>()?;
+        let new: Vec<_> = names.difference(&self.synced).collect();
+        for name in &new {
+            match File::open(self.dir.join(name)) {
+                Ok(file) => file.sync_all()?,
+                // sled has no use for it any more.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            }
+        }
+        if !new.is_empty() {
+            files::sync_folder(&self.dir)?;
+        }
+        self.synced = names;
+        Ok(())
     }
 }
 
