@@ -1,5 +1,11 @@
 //! The mount logs of this node. Front, fabric, Icecast and status meet here.
 
-/// All mount logs of this node, by mount. Cheap to clone.
-#[derive(Clone, Debug, Default)]
-pub struct OnAir {}
+mod chunks;
+mod live;
+mod registry;
+mod tap;
+
+pub use chunks::{Chunk, Joined, Missed};
+pub use live::{Listening, LiveMount, SourceHandle, SourceState};
+pub use registry::{OnAir, start};
+pub use tap::LogTap;

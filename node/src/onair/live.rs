@@ -1,0 +1,331 @@
+//! One mount on this node: its log, its source if it is here, and who listens.
+
+use std::{
+    sync::{
+        Arc, Mutex, RwLock,
+        atomic::{AtomicU32, AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use autoradio_machine::MountName;
+use autoradio_media::{EpochStart, Frame, LogError, LogLimits, MountLog, Position};
+use autoradio_policy::MountLoad;
+use tokio::sync::{mpsc, watch};
+
+use super::chunks::{Chunk, Chunks, Joined, Missed};
+
+/// Frames came in within so long: the mount is live.
+const LIVE_WITHIN: Duration = Duration::from_secs(2);
+const UNPOISONED: &str = "nothing panics while it holds a mount's log";
+
+/// What listeners wait for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Sealed {
+    pub(super) number: u64,
+    /// The mount was deleted: everybody goes.
+    pub(super) ended: bool,
+}
+
+/// What a node can tell of a source that is connected to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SourceState {
+    /// Its lease's epoch; 0 while the claim is being made.
+    pub epoch: u64,
+    /// How long ago it last sent something.
+    pub idle: Duration,
+}
+
+#[derive(Debug)]
+struct Source {
+    epoch: u64,
+    last_byte: Instant,
+    titles: mpsc::Sender<String>,
+    stop: tokio_util::sync::CancellationToken,
+}
+
+/// One mount on this node.
+#[derive(Debug)]
+pub struct LiveMount {
+    name: MountName,
+    log: RwLock<MountLog>,
+    /// Grows with each append, for those who read the log itself.
+    appended: watch::Sender<u64>,
+    chunks: Mutex<Chunks>,
+    sealed: watch::Sender<Sealed>,
+    listeners: AtomicU32,
+    source: Mutex<Option<Source>>,
+    codec: Mutex<String>,
+    received: AtomicU64,
+    last_frame: Mutex<Option<Instant>>,
+}
+
+impl LiveMount {
+    pub(super) fn new(name: MountName) -> Self {
+        Self {
+            name,
+            log: RwLock::new(MountLog::new(LogLimits::default())),
+            appended: watch::Sender::default(),
+            chunks: Mutex::default(),
+            sealed: watch::Sender::default(),
+            listeners: AtomicU32::new(0),
+            source: Mutex::default(),
+            codec: Mutex::default(),
+            received: AtomicU64::new(0),
+            last_frame: Mutex::default(),
+        }
+    }
+
+    /// The mount.
+    #[must_use]
+    pub fn name(&self) -> &MountName {
+        &self.name
+    }
+
+    /// Reads the log; `f` must be short.
+    pub fn with_log<R>(&self, f: impl FnOnce(&MountLog) -> R) -> R {
+        f(&self.log.read().expect(UNPOISONED))
+    }
+
+    /// Begins an epoch; frames of older ones are refused from now on.
+    ///
+    /// # Errors
+    /// A newer epoch is known.
+    pub fn begin_epoch(&self, start: EpochStart) -> Result<(), LogError> {
+        self.log.write().expect(UNPOISONED).begin_epoch(start)
+    }
+
+    /// The header in force before the first frame that a follower gets.
+    pub fn set_header(&self, header: Frame) {
+        self.log.write().expect(UNPOISONED).set_header(header);
+    }
+
+    /// Appends frames in order; those that are there already are passed over. `lost` is told of sequence numbers that
+    /// nobody had.
+    ///
+    /// # Errors
+    /// The epoch is stale, or a frame is missing before one of these.
+    pub fn append(&self, frames: Vec<Frame>, mut over_gaps: Option<&mut u64>) -> Result<(), LogError> {
+        let mut result = Ok(());
+        {
+            let mut log = self.log.write().expect(UNPOISONED);
+            for frame in frames {
+                result = match (log.append(frame.clone()), &mut over_gaps) {
+                    (Err(LogError::Duplicate { .. }), _) => Ok(()),
+                    (Err(LogError::Gap { .. }), Some(lost)) => log.append_after_gap(frame).map(|n| **lost += n),
+                    (result, _) => result,
+                };
+                if result.is_err() {
+                    break;
+                }
+            }
+        }
+        *self.last_frame.lock().expect(UNPOISONED) = Some(Instant::now());
+        self.appended.send_modify(|n| *n += 1);
+        result
+    }
+
+    /// Tells of appends.
+    #[must_use]
+    pub fn appends(&self) -> watch::Receiver<u64> {
+        self.appended.subscribe()
+    }
+
+    /// The newest frame's place.
+    #[must_use]
+    pub fn newest(&self) -> Option<Position> {
+        self.with_log(MountLog::newest)
+    }
+
+    /// Whether frames came in lately.
+    #[must_use]
+    pub fn live(&self) -> bool {
+        self.last_frame.lock().expect(UNPOISONED).is_some_and(|at| at.elapsed() < LIVE_WITHIN)
+    }
+
+    /// How long ago the last frame came; `None` for never.
+    #[must_use]
+    pub fn silent_for(&self) -> Option<Duration> {
+        self.last_frame.lock().expect(UNPOISONED).map(|at| at.elapsed())
+    }
+
+    // === listeners ===
+
+    /// Counts a listener for as long as the guard lives.
+    #[must_use]
+    pub fn listen(self: &Arc<Self>) -> Listening {
+        self.listeners.fetch_add(1, Ordering::Relaxed);
+        Listening { live: self.clone(), sealed: self.sealed.subscribe() }
+    }
+
+    /// Listeners here.
+    #[must_use]
+    pub fn listeners(&self) -> u32 {
+        self.listeners.load(Ordering::Relaxed)
+    }
+
+    /// Makes chunks of what came in, if anybody listens.
+    pub(super) fn seal(&self) {
+        let mut chunks = self.chunks.lock().expect(UNPOISONED);
+        let log = self.log.read().expect(UNPOISONED);
+        if self.listeners() == 0 {
+            return chunks.skip(&log);
+        }
+        let number = chunks.seal(&log);
+        drop((chunks, log));
+        self.sealed.send_if_modified(|sealed| std::mem::replace(&mut sealed.number, number) != number);
+    }
+
+    /// Lets everybody go.
+    pub(super) fn end(&self) {
+        self.sealed.send_modify(|sealed| sealed.ended = true);
+        self.stop_source();
+    }
+
+    // === the source, if it is here ===
+
+    /// Takes the place of this node's source for a connection; `None` while another has it.
+    #[must_use]
+    pub fn take_source(
+        self: &Arc<Self>, titles: mpsc::Sender<String>, stop: tokio_util::sync::CancellationToken,
+    ) -> Option<SourceHandle> {
+        let mut source = self.source.lock().expect(UNPOISONED);
+        if source.is_some() {
+            return None;
+        }
+        *source = Some(Source { epoch: 0, last_byte: Instant::now(), titles, stop });
+        Some(SourceHandle { live: self.clone() })
+    }
+
+    /// The source that is connected here.
+    #[must_use]
+    pub fn source(&self) -> Option<SourceState> {
+        let source = self.source.lock().expect(UNPOISONED);
+        source.as_ref().map(|s| SourceState { epoch: s.epoch, idle: s.last_byte.elapsed() })
+    }
+
+    /// Sets the title through the source that is connected here; false if there is none.
+    #[must_use]
+    pub fn set_title(&self, title: &str) -> bool {
+        let source = self.source.lock().expect(UNPOISONED);
+        source.as_ref().is_some_and(|s| s.titles.try_send(title.to_owned()).is_ok())
+    }
+
+    /// Ends the connection of the source that is here, if there is one.
+    pub fn stop_source(&self) {
+        if let Some(source) = &*self.source.lock().expect(UNPOISONED) {
+            source.stop.cancel();
+        }
+    }
+
+    /// What this node reports of the mount.
+    #[must_use]
+    pub fn load(&self) -> MountLoad {
+        let (newest, bitrate, title) = self.with_log(|log| (log.newest(), log.bitrate_bits_per_s(), log.title()));
+        let newest = newest.unwrap_or_default();
+        MountLoad {
+            epoch: newest.epoch,
+            seq: newest.seq,
+            live: self.live(),
+            listeners: self.listeners(),
+            bitrate_bits_per_s: bitrate,
+            codec: self.codec.lock().expect(UNPOISONED).clone(),
+            title: title.map_or_else(String::new, |title| String::from_utf8_lossy(&title).into_owned()),
+            received_bytes: self.received.load(Ordering::Relaxed),
+        }
+    }
+}
+
+/// A listener's place.
+#[derive(Debug)]
+pub struct Listening {
+    live: Arc<LiveMount>,
+    sealed: watch::Receiver<Sealed>,
+}
+
+impl Listening {
+    /// Headers and burst, as soon as there is a frame to start at; `None` if the mount ends first.
+    pub async fn join(&mut self, burst: Duration) -> Option<Joined> {
+        let burst_us = u64::try_from(burst.as_micros()).unwrap_or(u64::MAX);
+        let mut appends = self.live.appends();
+        loop {
+            appends.borrow_and_update();
+            {
+                let mut chunks = self.live.chunks.lock().expect(UNPOISONED);
+                let log = self.live.log.read().expect(UNPOISONED);
+                if let Some(joined) = chunks.join_at(&log, burst_us) {
+                    return Some(joined);
+                }
+            }
+            if self.sealed.borrow().ended || appends.changed().await.is_err() {
+                return None;
+            }
+        }
+    }
+
+    /// The chunk after `number`, waited for; `Ok(None)` when the mount ends.
+    ///
+    /// # Errors
+    /// The listener was too slow.
+    pub async fn chunk_after(&mut self, number: u64) -> Result<Option<Chunk>, Missed> {
+        loop {
+            if self.sealed.borrow_and_update().ended {
+                return Ok(None);
+            }
+            if let Some(chunk) = self.live.chunks.lock().expect(UNPOISONED).after(number)? {
+                return Ok(Some(chunk));
+            }
+            if self.sealed.changed().await.is_err() {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// How long the mount has had no frame.
+    #[must_use]
+    pub fn silent_for(&self) -> Duration {
+        self.live.silent_for().unwrap_or_default()
+    }
+}
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        self.live.listeners.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// The place of a mount's source on this node; free again when dropped.
+#[derive(Debug)]
+pub struct SourceHandle {
+    live: Arc<LiveMount>,
+}
+
+impl SourceHandle {
+    fn change(&self, f: impl FnOnce(&mut Source)) {
+        if let Some(source) = &mut *self.live.source.lock().expect(UNPOISONED) {
+            f(source);
+        }
+    }
+
+    /// The claim was made.
+    pub fn set_epoch(&self, epoch: u64) {
+        self.change(|s| s.epoch = epoch);
+    }
+
+    /// Bytes came.
+    pub fn received(&self, bytes: usize) {
+        self.live.received.fetch_add(bytes as u64, Ordering::Relaxed);
+        self.change(|s| s.last_byte = Instant::now());
+    }
+
+    /// What the parser found.
+    pub fn set_codec(&self, codec: String) {
+        *self.live.codec.lock().expect(UNPOISONED) = codec;
+    }
+}
+
+impl Drop for SourceHandle {
+    fn drop(&mut self) {
+        *self.live.source.lock().expect(UNPOISONED) = None;
+    }
+}

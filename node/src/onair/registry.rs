@@ -1,0 +1,121 @@
+//! All mount logs of this node, and the clock that seals them.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, RwLock},
+    time::{Duration, Instant},
+};
+
+use autoradio_machine::MountName;
+use autoradio_policy::MountLoad;
+use tokio::sync::watch;
+
+use super::live::LiveMount;
+use crate::context::Context;
+
+/// How often listeners are written to (measured: `docs/benchmarks.md`; players with the default burst bear it).
+const SEAL_EVERY: Duration = Duration::from_secs(1);
+/// Mounts are sealed at different moments, so that not all listeners of a node are written to at once.
+const TICK: Duration = Duration::from_millis(125);
+/// A log that nobody wants is kept so long beyond the mount's hold.
+const IDLE_MAX: Duration = Duration::from_secs(60);
+
+const UNPOISONED: &str = "nothing panics while it holds the registry";
+
+/// All mount logs of this node, by mount. Cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub struct OnAir {
+    mounts: Arc<RwLock<BTreeMap<MountName, Arc<LiveMount>>>>,
+    names: Arc<watch::Sender<BTreeSet<MountName>>>,
+}
+
+impl OnAir {
+    /// A mount's log, if this node has one.
+    #[must_use]
+    pub fn get(&self, name: &MountName) -> Option<Arc<LiveMount>> {
+        self.mounts.read().expect(UNPOISONED).get(name).cloned()
+    }
+
+    /// A mount's log, made if need be.
+    #[must_use]
+    pub fn open(&self, name: &MountName) -> Arc<LiveMount> {
+        if let Some(live) = self.get(name) {
+            return live;
+        }
+        let mut mounts = self.mounts.write().expect(UNPOISONED);
+        let live = mounts.entry(name.clone()).or_insert_with(|| Arc::new(LiveMount::new(name.clone()))).clone();
+        self.names.send_replace(mounts.keys().cloned().collect());
+        live
+    }
+
+    /// All of them.
+    #[must_use]
+    pub fn all(&self) -> Vec<Arc<LiveMount>> {
+        self.mounts.read().expect(UNPOISONED).values().cloned().collect()
+    }
+
+    /// The mounts with a log here, as they come and go.
+    #[must_use]
+    pub fn watch_names(&self) -> watch::Receiver<BTreeSet<MountName>> {
+        self.names.subscribe()
+    }
+
+    /// Mounts with listeners here.
+    #[must_use]
+    pub fn with_listeners(&self) -> BTreeSet<MountName> {
+        self.all().iter().filter(|live| live.listeners() > 0).map(|live| live.name().clone()).collect()
+    }
+
+    /// What this node reports of its logs.
+    #[must_use]
+    pub fn loads(&self) -> BTreeMap<MountName, MountLoad> {
+        self.all().iter().map(|live| (live.name().clone(), live.load())).collect()
+    }
+
+    fn remove(&self, name: &MountName) {
+        let mut mounts = self.mounts.write().expect(UNPOISONED);
+        mounts.remove(name);
+        self.names.send_replace(mounts.keys().cloned().collect());
+    }
+}
+
+/// Starts the clock that seals chunks and forgets what nobody wants.
+pub fn start(context: &Context) {
+    let ctx = context.clone();
+    context.tasks.spawn(async move {
+        let mut due: BTreeMap<MountName, Instant> = BTreeMap::new();
+        let mut tick = tokio::time::interval(TICK);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                _ = tick.tick() => turn(&ctx, &mut due),
+                () = ctx.stop.cancelled() => return,
+            }
+        }
+    });
+}
+
+fn turn(ctx: &Context, due: &mut BTreeMap<MountName, Instant>) {
+    let (now, view) = (Instant::now(), ctx.view.now());
+    let hold = ctx.config.hold;
+    for live in ctx.on_air.all() {
+        let name = live.name();
+        let known = view.catalog.mounts.contains_key(name);
+        let idle = live.listeners() == 0
+            && live.source().is_none()
+            && live.silent_for().is_none_or(|silent| silent > hold + IDLE_MAX)
+            && !view.catalog.origins.contains_key(name);
+        if !known || idle {
+            live.end();
+            ctx.on_air.remove(name);
+            due.remove(name);
+            continue;
+        }
+        // A constant rhythm: a turn that came late does not shift the next.
+        let next = due.entry(name.clone()).or_insert(now);
+        if *next <= now {
+            live.seal();
+            *next = (*next + SEAL_EVERY).max(now + SEAL_EVERY / 2);
+        }
+    }
+}
