@@ -1,6 +1,6 @@
 //! `autoradio-node`.
 
-use std::process::ExitCode;
+use std::{io::IsTerminal, process::ExitCode};
 
 use autoradio_node::{
     config::{
@@ -39,6 +39,8 @@ fn fail(reason: &str) -> ExitCode {
 fn log(options: &Options) {
     let filter = EnvFilter::new(format!("{QUIET},{}", options.log_level));
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // Colours only where somebody looks at them.
+    let lines = lines.with_ansi(std::io::stderr().is_terminal());
     match options.log_format {
         LogFormat::Text => lines.init(),
         LogFormat::Journal => lines.without_time().with_ansi(false).init(),

@@ -31,7 +31,11 @@ pub enum CliCommand {
         options: Options,
     },
     /// Run three nodes in one process on loopback addresses, with a stream to listen to.
-    Demo,
+    Demo {
+        /// End by itself after so many seconds, and print what was measured.
+        #[arg(long)]
+        seconds: Option<u64>,
+    },
     /// Print the version.
     Version,
 }

@@ -75,6 +75,9 @@ pub enum StartError {
     /// No randomness.
     #[error("the system gives no random numbers: {0}")]
     Random(String),
+    /// Told to end meanwhile.
+    #[error("the daemon was stopped before the node had started")]
+    Stopped,
     /// One of the node's parts.
     #[error("{part} did not start: {reason}")]
     Part {

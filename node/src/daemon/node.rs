@@ -253,7 +253,8 @@ impl CoreTasks<'_> {
             move || parts::load(&context)
         };
         let raft = || context.raft.clone();
-        self.tasks.spawn(peer::refresh_own_load(gather, raft(), loads.clone(), own, stop.clone()));
+        let leaving = context.stop.clone();
+        self.tasks.spawn(peer::refresh_own_load(gather, raft(), loads.clone(), own, leaving, stop.clone()));
         let reporting = peer::report_to_all(
             context.peers.clone(),
             raft(),

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use autoradio_policy::Load;
 
 use super::StartError;
-use crate::{context::Context, dns, peer::FabricService, status};
+use crate::{context::Context, dns, icecast, peer::FabricService, status};
 
 /// Starts all parts; each stops with `context.stop`.
 pub(super) async fn start(context: &Context) -> Result<(), StartError> {
@@ -14,6 +14,7 @@ pub(super) async fn start(context: &Context) -> Result<(), StartError> {
     if !addresses.is_empty() {
         tracing::info!(?addresses, "answering DNS queries");
     }
+    icecast::start(context).map_err(|error| failed("Icecast", &error))?;
     Ok(())
 }
 

@@ -28,7 +28,10 @@ pub async fn run(command: CliCommand) -> anyhow::Result<ExitCode> {
             println!("autoradio-node {}", env!("CARGO_PKG_VERSION"));
             return Ok(ExitCode::SUCCESS);
         }
-        CliCommand::Demo => anyhow::bail!("the demo is not part of this build"),
+        CliCommand::Demo { seconds } => {
+            crate::demo::run(seconds).await?;
+            return Ok(ExitCode::SUCCESS);
+        }
         CliCommand::Run(options) => (options, Start::Found),
         CliCommand::Init(options) => (options, Start::Init),
         CliCommand::Join { host, options } => (options, Start::Join(host)),

@@ -102,7 +102,9 @@ impl Daemon {
         if let Some(node) = &*slot {
             return Ok(reply(node.context(), true, began));
         }
-        let node = Node::start_as(self.inner.config.clone(), start.clone()).await?;
+        // Joining may take a minute; a daemon that is told to end must not wait for it. What was begun is on disk.
+        let starting = Node::start_as(self.inner.config.clone(), start.clone());
+        let node = self.inner.stop.run_until_cancelled(starting).await.unwrap_or(Err(StartError::Stopped))?;
         let context = node.context().clone();
         *slot = Some(node);
         drop(slot);
@@ -139,11 +141,11 @@ impl Daemon {
 
     /// Stops the node and closes the socket.
     pub async fn stop(self) {
+        self.inner.stop.cancel();
         self.inner.context.send_replace(None);
         if let Some(node) = self.inner.node.lock().await.take() {
             node.stop().await;
         }
-        self.inner.stop.cancel();
         self.inner.tasks.close();
         if timeout(Duration::from_secs(3), self.inner.tasks.wait()).await.is_err() {
             tracing::debug!("the admin socket's clients were cut off");

@@ -18,17 +18,25 @@ const EVERY: Duration = Duration::from_secs(1);
 /// First and longest wait before a member is called again.
 const RETRY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
 
-/// Gathers this node's load once a second, for `loads` and for `sender`'s receivers, until `stop`.
+/// Gathers this node's load once a second, for `loads` and for `sender`'s receivers, until `stop`; and at once when
+/// `leaving`, so that the others send nobody here any more.
 pub async fn refresh_own_load(
     gather: impl Fn() -> Load,
     raft: RaftHandle,
     loads: Loads,
     sender: watch::Sender<Arc<Load>>,
+    leaving: CancellationToken,
     stop: CancellationToken,
 ) {
     let mut tick = tokio::time::interval(EVERY);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    while stop.run_until_cancelled(tick.tick()).await.is_some() {
+    let mut said_good_bye = false;
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = leaving.cancelled(), if !said_good_bye => said_good_bye = true,
+            _ = tick.tick() => {}
+        }
         let load = gather();
         loads.put(raft.node_id(), load.clone());
         sender.send_replace(Arc::new(load));

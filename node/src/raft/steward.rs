@@ -13,6 +13,9 @@ use crate::peer::Loads;
 /// How often the membership is looked at when nothing changes (a learner catches up without a change of the catalog).
 const TICK: Duration = Duration::from_millis(500);
 
+/// The status changes with every entry applied: membership need not be looked at for each.
+const SETTLE: Duration = Duration::from_millis(50);
+
 /// How long one step may take.
 const STEP_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -29,8 +32,8 @@ pub async fn steward(raft: RaftHandle, loads: Loads, stop: CancellationToken) {
             match done {
                 Ok(()) => {
                     tracing::info!(?step, "membership changed");
+                    // The next step follows when the status shows this one, which wakes the wait below.
                     backoff.reset();
-                    continue;
                 }
                 Err(ConsensusError::NotLeader { .. }) => {}
                 Err(error) => {
@@ -47,6 +50,9 @@ pub async fn steward(raft: RaftHandle, loads: Loads, stop: CancellationToken) {
             Ok(()) = catalog.changed() => {}
             Ok(()) = status.changed() => {}
             Ok(()) = reports.changed() => {}
+        }
+        if stop.run_until_cancelled(tokio::time::sleep(SETTLE)).await.is_none() {
+            return;
         }
     }
 }

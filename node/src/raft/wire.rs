@@ -94,4 +94,17 @@ mod tests {
         assert_eq!(not_leader(&to_status(&ConsensusError::NotLeader { leader: None })), Some(None));
         assert_eq!(not_leader(&Status::unavailable("gone")), None);
     }
+
+    #[tokio::test]
+    async fn a_closed_port_was_never_sent_to_and_may_be_tried_again() {
+        // A port that nobody listens on: taken, and given back.
+        let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", taken.local_addr().unwrap());
+        drop(taken);
+        let channel = crate::peer::endpoint(&url).unwrap().connect_lazy();
+        let mut client = autoradio_proto::peer::peer_client::PeerClient::new(channel);
+        let status = client.propose(autoradio_proto::peer::ProposeRequest::default()).await.unwrap_err();
+        assert!(was_never_sent(&status), "{status:?}");
+        assert!(!was_never_sent(&Status::unavailable("broke off")), "what may have been sent is not tried again");
+    }
 }

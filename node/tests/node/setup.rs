@@ -147,3 +147,18 @@ async fn the_client_port_speaks_http_too() {
     assert!(get("/nope").await.starts_with("HTTP/1.1 404"));
     cluster.shutdown().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_daemon_that_is_stopped_gives_a_join_up() {
+    let dir = tempfile::tempdir().unwrap();
+    let daemon = Daemon::open(config(dir.path(), "n0")).await.unwrap();
+    let nobody = crate::support::free_addr().to_string();
+    let joining = tokio::spawn({
+        let daemon = daemon.clone();
+        async move { daemon.start(Start::Join(nobody)).await }
+    });
+    tokio::time::timeout(crate::support::LIMIT, daemon.stop()).await.unwrap();
+    let given_up = tokio::time::timeout(crate::support::LIMIT, joining).await.unwrap().unwrap();
+    let error = given_up.unwrap_err();
+    assert!(error.to_string().contains("was stopped"), "{error}");
+}

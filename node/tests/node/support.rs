@@ -105,6 +105,7 @@ impl Cluster {
         self.running().all(|context| {
             context.raft.status().voters.len() == voters
                 && context.metrics.ready()
+                && context.view.now().voters.len() == voters
                 && context.view.now().loads.len() == voters
                 && context.raft.catalog().members.values().all(|member| !member.client_urls.is_empty())
         })
