@@ -56,6 +56,12 @@ impl SharedState {
         self.0.lock().expect("nothing panics while it holds the state").clone()
     }
 
+    /// Whether there is no local Icecast, nor will be.
+    #[must_use]
+    pub fn is_off(&self) -> bool {
+        *self.0.lock().expect("nothing panics while it holds the state") == State::Off
+    }
+
     pub(super) fn set(&self, state: State) {
         *self.0.lock().expect("nothing panics while it holds the state") = state;
     }
