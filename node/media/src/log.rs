@@ -54,6 +54,8 @@ pub struct MountLog {
     /// The title in force.
     title: Option<Bytes>,
     newest: Option<Position>,
+    /// Frames of older epochs are refused.
+    fence: u64,
     duration_us: u64,
     bytes: usize,
 }
@@ -80,6 +82,7 @@ impl MountLog {
             header: None,
             title: None,
             newest: None,
+            fence: 0,
             duration_us: 0,
             bytes: 0,
         }
@@ -99,6 +102,11 @@ impl MountLog {
             self.epochs.insert(at, start);
         }
         Ok(())
+    }
+
+    /// Refuses frames of epochs before this one from now on: the origin has begun it, and said what it continues.
+    pub fn fence(&mut self, epoch: u64) {
+        self.fence = self.fence.max(epoch);
     }
 
     /// Sets the headers in force before the oldest frame, for a log that begins in the middle of a chain.
@@ -132,6 +140,9 @@ impl MountLog {
 
     fn check(&self, frame: &Frame) -> Result<(), LogError> {
         let position = frame.position;
+        if position.epoch < self.fence {
+            return Err(LogError::StaleEpoch { epoch: position.epoch, newest: self.fence });
+        }
         if let Some(newest) = self.newest {
             if position.epoch < newest.epoch {
                 return Err(LogError::StaleEpoch { epoch: position.epoch, newest: newest.epoch });

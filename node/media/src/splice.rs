@@ -31,7 +31,9 @@ pub struct Splicer {
 #[derive(Debug)]
 enum Codec {
     /// Each frame stands for itself: only the boundary counts.
-    Plain { joint: Joint },
+    Plain {
+        joint: Joint,
+    },
     Ogg(Box<OggSplice>),
     Webm(Box<WebmSplice>),
 }
@@ -54,6 +56,11 @@ impl Splicer {
             Container::Mp3 | Container::Adts | Container::Bytes => Codec::Plain { joint },
         };
         Self { epoch, next_seq: 0, joint: None, codec }
+    }
+
+    /// Goes on under another epoch: the same source, claimed anew, with nobody else between.
+    pub fn renew(&mut self, epoch: u64) {
+        (self.epoch, self.next_seq) = (epoch, 0);
     }
 
     /// The frames that a cut becomes: usually one; none for a header that is left out.

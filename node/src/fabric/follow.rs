@@ -59,7 +59,8 @@ fn reconcile(ctx: &Context, followers: &mut BTreeMap<MountName, Follower>) {
     let view = ctx.view.now();
     let icecast_on = ctx.config.icecast != IcecastMode::Off && !ctx.metrics.icecast.is_off();
     let desired = desired_logs(&view, view.me, &ctx.on_air.with_listeners(), icecast_on);
-    let sources: BTreeSet<_> = ctx.on_air.all().iter().filter(|l| l.source().is_some()).map(|l| l.name().clone()).collect();
+    let sources: BTreeSet<_> =
+        ctx.on_air.all().iter().filter(|l| l.source().is_some()).map(|l| l.name().clone()).collect();
     followers.retain(|name, follower| {
         if desired.contains(name) {
             follower.wanted = Instant::now();
@@ -137,7 +138,8 @@ impl Feed {
 async fn copy_from(ctx: &Context, live: &Arc<LiveMount>, node: NodeId) -> Result<(), Status> {
     let mut feed = Feed::open(ctx, live, node).await?;
     let mut views = ctx.view.watch();
-    let origin = |ctx: &Context| ctx.view.now().catalog.origins.get(live.name()).map(|claim| (claim.epoch, claim.origin.node));
+    let origin =
+        |ctx: &Context| ctx.view.now().catalog.origins.get(live.name()).map(|claim| (claim.epoch, claim.origin.node));
     let at_start = origin(ctx);
     let mut last = Instant::now();
     loop {

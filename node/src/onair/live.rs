@@ -9,7 +9,7 @@ use std::{
 };
 
 use autoradio_machine::MountName;
-use autoradio_media::{EpochStart, Frame, LogError, LogLimits, MountLog, Position};
+use autoradio_media::{EpochStart, Frame, LogError, LogLimits, MountLog, Position, Splicer};
 use autoradio_policy::MountLoad;
 use tokio::sync::{mpsc, watch};
 
@@ -93,6 +93,21 @@ impl LiveMount {
     /// A newer epoch is known.
     pub fn begin_epoch(&self, start: EpochStart) -> Result<(), LogError> {
         self.log.write().expect(UNPOISONED).begin_epoch(start)
+    }
+
+    /// Begins this node's own epoch after what the log has; frames of older ones are refused from this moment on. The
+    /// splicer makes the source's frames continue the stream.
+    #[must_use]
+    pub fn begin_own_epoch(&self, epoch: u64, content_type: &str) -> Splicer {
+        let mut log = self.log.write().expect(UNPOISONED);
+        let splicer = Splicer::new(epoch, content_type, &log);
+        let start = EpochStart { epoch, content_type: content_type.to_owned(), continues: log.newest() };
+        if let Err(error) = log.begin_epoch(start) {
+            // A newer claim's frames are here already: this one's are refused one by one, until the catalog says so.
+            tracing::debug!(mount = %self.name, %error, "the epoch is over as it begins");
+        }
+        log.fence(epoch);
+        splicer
     }
 
     /// The header in force before the first frame that a follower gets.
@@ -187,7 +202,9 @@ impl LiveMount {
     /// Takes the place of this node's source for a connection; `None` while another has it.
     #[must_use]
     pub fn take_source(
-        self: &Arc<Self>, titles: mpsc::Sender<String>, stop: tokio_util::sync::CancellationToken,
+        self: &Arc<Self>,
+        titles: mpsc::Sender<String>,
+        stop: tokio_util::sync::CancellationToken,
     ) -> Option<SourceHandle> {
         let mut source = self.source.lock().expect(UNPOISONED);
         if source.is_some() {
