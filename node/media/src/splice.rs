@@ -31,7 +31,9 @@ pub struct Splicer {
 #[derive(Debug)]
 enum Codec {
     /// Each frame stands for itself: only the boundary counts.
-    Plain { joint: Joint },
+    Plain {
+        joint: Joint,
+    },
     Ogg(Box<OggSplice>),
     Webm(Box<WebmSplice>),
 }
