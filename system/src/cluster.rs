@@ -25,6 +25,7 @@ pub struct Credentials {
 pub struct Cluster {
     // The nodes end before the testbed goes down.
     nodes: Vec<Option<Job>>,
+    options: Vec<String>,
     /// The hosts.
     pub testbed: Testbed,
 }
@@ -39,9 +40,13 @@ impl Cluster {
     /// As [`Cluster::up`], with other options than `--icecast off`.
     #[must_use]
     pub fn up_with(hosts: usize, options: &[&str]) -> Self {
-        let mut cluster = Self { nodes: Vec::new(), testbed: Testbed::up(hosts) };
+        let mut cluster = Self {
+            nodes: Vec::new(),
+            options: options.iter().map(|&o| o.to_owned()).collect(),
+            testbed: Testbed::up(hosts),
+        };
         for n in 1..=hosts {
-            let job = cluster.launch(n, if n == 1 { &["init"] } else { &["join", "host1"] }, options);
+            let job = cluster.launch(n, if n == 1 { &["init"] } else { &["join", "host1"] });
             cluster.nodes.push(Some(job));
             cluster.wait_log(n, if n == 1 { "created" } else { "joined in" });
         }
@@ -51,7 +56,7 @@ impl Cluster {
         cluster
     }
 
-    fn launch(&self, n: usize, verb: &[&str], options: &[&str]) -> Job {
+    fn launch(&self, n: usize, verb: &[&str]) -> Job {
         let data = self.testbed.folder(&format!("data{n}"));
         let (name, ip) = (format!("host{n}"), Host::Node(n).ip());
         let binary = program("autoradio-node");
@@ -62,7 +67,7 @@ impl Cluster {
         line.extend(["--public-ip", &ip, "--domain", "radio.test", "--max-clients", "5000"]);
         let clients = format!("http://127.0.0.1:2379,http://{ip}:2379");
         line.extend(["--listen-client-urls", &clients]);
-        line.extend(options);
+        line.extend(self.options.iter().map(String::as_str));
         self.testbed.spawn(Host::Node(n), &format!("node{n}.log"), &line)
     }
 
@@ -90,10 +95,16 @@ impl Cluster {
         self.nodes[n - 1].take().expect("the node runs").kill();
     }
 
+    /// `kill -9` of all nodes at once.
+    pub fn kill_all(&mut self) {
+        self.nodes.iter().flatten().for_each(|job| job.signal("-KILL"));
+        self.nodes.iter_mut().for_each(|node| *node = None);
+    }
+
     /// Starts a killed node again with `run`.
     pub fn restart(&mut self, n: usize) {
         assert!(self.nodes[n - 1].is_none(), "node {n} runs already");
-        self.nodes[n - 1] = Some(self.launch(n, &["run"], &["--icecast", "off"]));
+        self.nodes[n - 1] = Some(self.launch(n, &["run"]));
     }
 
     /// Runs radioctl on node `n`; exit code, standard output, standard error.

@@ -2,6 +2,8 @@
 
 use std::{path::Path, process::Command};
 
+use serde_json::Value;
+
 /// What ffmpeg says at warning level when it decodes the file whole; empty is right.
 ///
 /// # Panics
@@ -26,7 +28,14 @@ pub fn decoder_complaints(path: &Path) -> String {
 #[must_use]
 pub fn mpv_complaints(path: &Path) -> String {
     let output = Command::new("mpv")
-        .args(["--no-config", "--no-video", "--ao=null", "--untimed", "--msg-level=all=warn", "--no-terminal"])
+        .args([
+            "--no-config",
+            "--no-video",
+            "--ao=null",
+            "--ao-null-untimed=yes",
+            "--msg-level=all=warn",
+            "--no-terminal",
+        ])
         .args(["--log-file=/dev/stderr"])
         .arg(path)
         .output()
@@ -39,21 +48,40 @@ pub fn mpv_complaints(path: &Path) -> String {
         .join("\n")
 }
 
-/// The time stamps of a recording's packets, in milliseconds, in the order of the file.
+/// A piece of audio in its container, as ffprobe takes it out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Packet {
+    /// The hash of its bytes: a packet by name.
+    pub hash: String,
+    /// When it is played.
+    pub time_ms: i64,
+    /// How long it plays; 0 where the container does not say.
+    pub duration_ms: i64,
+}
+
+/// A recording's packets in the order of the file.
 ///
 /// # Panics
 /// When ffprobe is missing.
 #[must_use]
-pub fn packet_times_ms(path: &Path) -> Vec<i64> {
+pub fn packets(path: &Path) -> Vec<Packet> {
     let output = Command::new("ffprobe")
-        .args(["-v", "error", "-select_streams", "a:0", "-show_entries", "packet=pts_time", "-of", "csv=p=0"])
+        .args(["-v", "error", "-select_streams", "a:0", "-show_data_hash", "md5", "-of", "json"])
+        .args(["-show_entries", "packet=pts_time,duration_time,data_hash"])
         .arg(path)
         .output()
         .expect("ffprobe runs");
+    let shown: Value = serde_json::from_slice(&output.stdout).expect("ffprobe's JSON");
     #[allow(clippy::cast_possible_truncation, reason = "a recording of minutes in milliseconds")]
-    String::from_utf8_lossy(&output.stdout)
-        .lines()
-        .filter_map(|line| line.trim_end_matches(',').parse::<f64>().ok())
-        .map(|seconds| (seconds * 1000.0).round() as i64)
+    let ms = |packet: &Value, field: &str| {
+        packet[field].as_str().and_then(|s| s.parse::<f64>().ok()).map(|s| (s * 1000.0).round() as i64)
+    };
+    let packets = shown["packets"].as_array().into_iter().flatten();
+    packets
+        .map(|packet| Packet {
+            hash: packet["data_hash"].as_str().unwrap_or_default().to_owned(),
+            time_ms: ms(packet, "pts_time").unwrap_or_default(),
+            duration_ms: ms(packet, "duration_time").unwrap_or_default(),
+        })
         .collect()
 }

@@ -98,7 +98,7 @@ impl FfmpegLoop {
             .collect();
         let script = format!(
             "while :; do for url in {}; do ffmpeg -v error -nostdin -re -f lavfi -i \
-             'sine=frequency=440:beep_factor=4:sample_rate=48000' -ac 2 {} -content_type {} -flush_packets 1 \"$url\"; \
+             anoisesrc=c=pink:r=48000:a=0.3 -ac 2 {} -content_type {} -flush_packets 1 \"$url\"; \
              sleep 0.2; done; done",
             urls.join(" "),
             encoding.ffmpeg().join(" "),

@@ -9,10 +9,12 @@ mod encoder;
 mod listener;
 mod testbed;
 mod wait;
+mod whole;
 
 pub use cluster::{Cluster, Credentials};
-pub use decode::{decoder_complaints, mpv_complaints, packet_times_ms};
+pub use decode::{Packet, decoder_complaints, mpv_complaints, packets};
 pub use encoder::{Encoding, FfmpegLoop, RawSource};
 pub use listener::Recording;
 pub use testbed::{Host, Job, Testbed, program};
 pub use wait::wait_until;
+pub use whole::whole_frames_len;

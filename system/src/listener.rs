@@ -3,8 +3,10 @@
 use std::{path::PathBuf, time::Duration};
 
 use crate::{
+    encoder::Encoding,
     testbed::{Host, Job, Testbed},
     wait::wait_until,
+    whole::whole_frames_len,
 };
 
 /// A listener that writes what it gets to a file: curl, which neither reconnects nor changes a byte.
@@ -30,12 +32,6 @@ impl Recording {
         Self { job: testbed.spawn(Host::Client, &format!("listener-{name}.log"), &line), path }
     }
 
-    /// Where it writes.
-    #[must_use]
-    pub fn path(&self) -> &std::path::Path {
-        &self.path
-    }
-
     /// How much has come.
     #[must_use]
     pub fn len(&self) -> u64 {
@@ -54,18 +50,23 @@ impl Recording {
     }
 
     /// Waits for `more` further bytes.
-    pub fn wait_more(&self, more: u64, limit: Duration) -> Duration {
+    pub fn wait_more(&self, more: u64, limit: Duration) {
         let want = self.len() + more;
         wait_until(&format!("{more} further bytes in {}", self.path.display()), limit, || {
             (self.len() >= want).then_some(())
-        })
-        .1
+        });
     }
 
-    /// Ends it and gives what came.
+    /// Ends it; the file with the whole frames that came, for decoders.
+    ///
+    /// # Panics
+    /// When something else than frames came.
     #[must_use]
-    pub fn finish(mut self) -> Vec<u8> {
+    pub fn finish(mut self, encoding: Encoding) -> PathBuf {
         self.job.terminate();
-        std::fs::read(&self.path).unwrap_or_default()
+        let mut bytes = std::fs::read(&self.path).unwrap_or_default();
+        bytes.truncate(whole_frames_len(encoding, &bytes));
+        std::fs::write(&self.path, bytes).expect("the recording can be written");
+        self.path.clone()
     }
 }

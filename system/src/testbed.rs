@@ -50,8 +50,7 @@ pub struct Job {
 static NEXT: AtomicU32 = AtomicU32::new(0);
 
 /// The project's folder.
-#[must_use]
-pub fn root() -> PathBuf {
+fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the crate is one below the root").to_owned()
 }
 
@@ -68,8 +67,9 @@ impl Testbed {
     /// Brings hosts up.
     #[must_use]
     pub fn up(hosts: usize) -> Self {
-        // Interface names hold 15 bytes: the id is short.
-        let id = format!("{:x}{}", std::process::id() % 0xffff, NEXT.fetch_add(1, Ordering::Relaxed));
+        // `scripts/test` finds what a test that was ended left behind by the prefix.
+        let prefix = std::env::var("AUTORADIO_TESTBED_PREFIX").unwrap_or_default();
+        let id = format!("{prefix}{}n{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
         let folder = tempfile::tempdir().expect("a temporary folder");
         let testbed = Self { id, folder };
         testbed.script(&["up", &hosts.to_string()]);
@@ -86,11 +86,7 @@ impl Testbed {
 
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(root().join("scripts/testbed"));
-        command
-            .args(arguments)
-            .env("AUTORADIO_TESTBED_ID", &self.id)
-            .env("AUTORADIO_TESTBED_DIR", self.folder.path().join("testbed"))
-            .stdin(Stdio::null());
+        command.args(arguments).env("AUTORADIO_TESTBED_ID", &self.id).stdin(Stdio::null());
         command
     }
 
@@ -154,7 +150,7 @@ impl Job {
         matches!(self.child.try_wait(), Ok(None))
     }
 
-    fn signal(&self, signal: &str) {
+    pub(crate) fn signal(&self, signal: &str) {
         let group = format!("-{}", self.child.id());
         let _ = Command::new("kill").args([signal, "--", &group]).stderr(Stdio::null()).status();
     }

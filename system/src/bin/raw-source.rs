@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use autoradio_media::{Cut, Parser};
+use autoradio_media::{Cut, FrameKind, Parser};
 use bytes::Bytes;
 
 const LIMIT: Duration = Duration::from_secs(2);
@@ -39,6 +39,12 @@ fn send_all(frames: &[Cut], mime: &str, mount: &str, login: &str, hosts: &[Strin
             }
         };
         println!("{:?} {host}: on air with frame {next}", start.elapsed());
+        // A new connection starts with the codec's headers, as an encoder's does.
+        let headers = frames[..next].iter().rfind(|f| f.kind == FrameKind::Header);
+        if let Some(Err(error)) = headers.map(|headers| stream.write_all(&headers.data)) {
+            println!("{:?} {host}: {error} in the headers", start.elapsed());
+            continue;
+        }
         while let Some(frame) = frames.get(next) {
             if let Err(error) = stream.write_all(&frame.data) {
                 println!("{:?} {host}: {error} at frame {next}", start.elapsed());

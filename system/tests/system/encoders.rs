@@ -1,207 +1,146 @@
 //! Every encoder with its habits, each against a node and heard by a decoder.
 
-use std::time::Duration;
+use std::{
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
-use autoradio_system::{Cluster, Credentials, Host, Job, Recording, decoder_complaints, wait_until};
+use autoradio_system::{
+    Cluster, Credentials, Encoding, FfmpegLoop, Host, Job, Recording, Testbed, decoder_complaints, wait_until,
+};
 
 const NODE: Host = Host::Node(1);
 
-/// Starts an encoder with `command`, and hears it.
-fn heard(cluster: &Cluster, credentials: &Credentials, name: &str, ending: &str, start: impl FnOnce() -> Job) {
-    let mut encoder = start();
+/// Has `start` start an encoder, and hears it.
+fn heard(name: &str, encoding: Encoding, start: impl FnOnce(&Testbed, &Credentials) -> Job) {
+    let cluster = Cluster::up(1);
+    let credentials = cluster.create_mount(1, &format!("/{name}.{}", encoding.ending()));
+    let mut encoder = start(&cluster.testbed, &credentials);
     wait_until(&format!("{name} is on air"), Duration::from_secs(20), || cluster.origin(1, &credentials.mount));
-    let recording = Recording::start(&cluster.testbed, &format!("{name}.{ending}"), NODE, &credentials.mount);
+    let file = format!("{name}.{}", encoding.ending());
+    let recording = Recording::start(&cluster.testbed, &file, NODE, &credentials.mount);
     recording.wait_more(40_000, Duration::from_secs(25));
-    let path = recording.path().to_owned();
-    let _ = recording.finish();
-    assert_eq!(decoder_complaints(&path), "", "{name}");
+    assert_eq!(decoder_complaints(&recording.finish(encoding)), "", "{name}");
     encoder.kill();
     wait_until(&format!("{name} is off air"), Duration::from_secs(10), || {
         cluster.origin(1, &credentials.mount).is_none().then_some(())
     });
 }
 
-#[test]
-#[ignore = "needs root, network namespaces and the encoders"]
-fn real_encoders_are_heard() {
-    let cluster = Cluster::up(1);
-    let testbed = &cluster.testbed;
-    let audio = testbed.folder("audio");
-    let ogg = audio.join("tone.ogg").display().to_string();
-    let mp3 = audio.join("tone.mp3").display().to_string();
-    let wav = audio.join("tone.wav").display().to_string();
-    for (file, codec) in [(&ogg, "libvorbis"), (&mp3, "libmp3lame"), (&wav, "pcm_s16le")] {
-        let made = std::process::Command::new("ffmpeg")
-            .args(["-v", "error", "-y", "-f", "lavfi", "-i", "anoisesrc=d=60:c=pink:a=0.2:r=44100", "-ac", "2"])
-            .args(["-c:a", codec, "-b:a", "128k", file])
-            .status()
-            .expect("ffmpeg runs");
-        assert!(made.success());
-    }
-    let url = |c: &Credentials| format!("icecast://{}:{}@10.77.0.1{}", c.username, c.password, c.mount);
-    let client = |log: &str, line: &[&str]| testbed.spawn(Host::Client, log, line);
-
-    let c = cluster.create_mount(1, "/ffmpeg-put.mp3");
-    heard(&cluster, &c, "ffmpeg-put", "mp3", || {
-        client(
-            "ffmpeg-put.log",
-            &[
-                "ffmpeg",
-                "-v",
-                "error",
-                "-nostdin",
-                "-re",
-                "-i",
-                &mp3,
-                "-c",
-                "copy",
-                "-f",
-                "mp3",
-                "-content_type",
-                "audio/mpeg",
-                &url(&c),
-            ],
-        )
-    });
-    let c = cluster.create_mount(1, "/ffmpeg-legacy.ogg");
-    heard(&cluster, &c, "ffmpeg-legacy", "ogg", || {
-        client(
-            "ffmpeg-legacy.log",
-            &[
-                "ffmpeg",
-                "-v",
-                "error",
-                "-nostdin",
-                "-re",
-                "-i",
-                &ogg,
-                "-c",
-                "copy",
-                "-f",
-                "ogg",
-                "-content_type",
-                "application/ogg",
-                "-legacy_icecast",
-                "1",
-                &url(&c),
-            ],
-        )
-    });
-    let c = cluster.create_mount(1, "/curl.mp3");
-    heard(&cluster, &c, "curl", "mp3", || {
-        let login = format!("{}:{}", c.username, c.password);
-        let script = format!(
-            "curl -s --limit-rate 16k -u '{login}' -H 'Content-Type: audio/mpeg' -T - http://10.77.0.1/_stream/curl.mp3 < {mp3}"
-        );
-        client("curl.log", &["bash", "-c", &script])
-    });
-    ezstream(&cluster, &ogg);
-    ices2(&cluster);
-    liquidsoap(&cluster);
-    gstreamer(&cluster);
+fn spawn(testbed: &Testbed, line: &[&str]) -> Job {
+    testbed.spawn(Host::Client, "encoder.log", line)
 }
 
-fn ezstream(cluster: &Cluster, ogg: &str) {
-    let c = cluster.create_mount(1, "/ezstream.ogg");
-    let config = cluster.testbed.folder("ezstream").join("ezstream.xml");
-    let text = format!(
-        "<ezstream><servers><server><protocol>HTTP</protocol><hostname>10.77.0.1</hostname><port>80</port>\
-         <user>{}</user><password>{}</password><tls>none</tls></server></servers>\
-         <streams><stream><mountpoint>/ezstream.ogg</mountpoint><format>Ogg</format></stream></streams>\
-         <intakes><intake><filename>{}</filename></intake></intakes></ezstream>",
+/// A minute of audio.
+fn file(testbed: &Testbed, encoding: Encoding) -> String {
+    encoding.make_file(&testbed.folder("audio"), 60).display().to_string()
+}
+
+/// A configuration with a password in it: ezstream wants it to be nobody else's.
+fn config(path: PathBuf, text: &str) -> String {
+    std::fs::write(&path, text).expect("written");
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).expect("mode set");
+    path.display().to_string()
+}
+
+fn ffmpeg(testbed: &Testbed, c: &Credentials, encoding: Encoding, options: &[&str]) -> Job {
+    let file = file(testbed, encoding);
+    let url = format!("icecast://{}:{}@{}{}", c.username, c.password, NODE.ip(), c.mount);
+    let form = Path::new(&file).extension().and_then(|e| e.to_str()).expect("an ending");
+    let line = ["ffmpeg", "-v", "error", "-nostdin", "-re", "-i", &file, "-c", "copy", "-f", form];
+    spawn(testbed, &[&line[..], &["-content_type", encoding.mime()], options, &[&url]].concat())
+}
+
+fn curl_put(testbed: &Testbed, c: &Credentials) -> Job {
+    let script = format!(
+        "curl -s --limit-rate 16k -u '{}:{}' -H 'Content-Type: audio/mpeg' -T - http://{}/_stream{} < {}",
         c.username,
         c.password,
-        cluster.testbed.folder("ezstream").join("list.m3u").display(),
+        NODE.ip(),
+        c.mount,
+        file(testbed, Encoding::Mp3)
     );
-    std::fs::write(cluster.testbed.folder("ezstream").join("list.m3u"), format!("{ogg}\n")).expect("written");
-    std::fs::write(&config, text).expect("written");
-    use std::os::unix::fs::PermissionsExt;
-    std::fs::set_permissions(&config, std::fs::Permissions::from_mode(0o600)).expect("mode set");
-    let config = config.display().to_string();
-    heard(cluster, &c, "ezstream", "ogg", || {
-        cluster.testbed.spawn(Host::Client, "ezstream.log", &["ezstream", "-v", "-c", &config])
-    });
+    spawn(testbed, &["bash", "-c", &script])
 }
 
-fn ices2(cluster: &Cluster) {
-    let c = cluster.create_mount(1, "/ices2.ogg");
-    let config = cluster.testbed.folder("ices2").join("ices.xml");
-    let log = cluster.testbed.folder("ices2").display().to_string();
+fn ezstream(testbed: &Testbed, c: &Credentials) -> Job {
+    let folder = testbed.folder("ezstream");
+    let list = config(folder.join("list.m3u"), &format!("{}\n", file(testbed, Encoding::Vorbis)));
     let text = format!(
-        "<?xml version=\"1.0\"?><ices><background>0</background><logpath>{log}</logpath><logfile>ices.log</logfile>\
+        "<ezstream><servers><server><protocol>HTTP</protocol><hostname>{}</hostname><port>80</port>\
+         <user>{}</user><password>{}</password><tls>none</tls></server></servers>\
+         <streams><stream><mountpoint>{}</mountpoint><format>Ogg</format></stream></streams>\
+         <intakes><intake><filename>{list}</filename></intake></intakes></ezstream>",
+        NODE.ip(),
+        c.username,
+        c.password,
+        c.mount,
+    );
+    spawn(testbed, &["ezstream", "-v", "-c", &config(folder.join("ezstream.xml"), &text)])
+}
+
+fn ices2(testbed: &Testbed, c: &Credentials) -> Job {
+    let folder = testbed.folder("ices2");
+    let text = format!(
+        "<?xml version=\"1.0\"?><ices><background>0</background><logpath>{}</logpath><logfile>ices.log</logfile>\
          <loglevel>4</loglevel><consolelog>1</consolelog><stream><metadata><name>t</name></metadata>\
          <input><module>stdinpcm</module><param name=\"rate\">44100</param><param name=\"channels\">2</param></input>\
-         <instance><hostname>10.77.0.1</hostname><port>80</port><username>{}</username><password>{}</password>\
-         <mount>/ices2.ogg</mount><encode><nominal-bitrate>96000</nominal-bitrate><samplerate>44100</samplerate>\
+         <instance><hostname>{}</hostname><port>80</port><username>{}</username><password>{}</password>\
+         <mount>{}</mount><encode><nominal-bitrate>96000</nominal-bitrate><samplerate>44100</samplerate>\
          <channels>2</channels></encode></instance></stream></ices>",
-        c.username, c.password
+        folder.display(),
+        NODE.ip(),
+        c.username,
+        c.password,
+        c.mount,
     );
-    std::fs::write(&config, text).expect("written");
     let script = format!(
         "ffmpeg -v error -nostdin -re -f lavfi -i anoisesrc=c=pink:a=0.2:r=44100 -ac 2 -f s16le - | ices2 {}",
-        config.display()
+        config(folder.join("ices.xml"), &text)
     );
-    heard(cluster, &c, "ices2", "ogg", || cluster.testbed.spawn(Host::Client, "ices2.log", &["bash", "-c", &script]));
+    spawn(testbed, &["bash", "-c", &script])
 }
 
-fn liquidsoap(cluster: &Cluster) {
-    let c = cluster.create_mount(1, "/liquidsoap.mp3");
+fn liquidsoap(testbed: &Testbed, c: &Credentials) -> Job {
     let script = format!(
-        "output.icecast(%mp3(bitrate=128), host=\"10.77.0.1\", port=80, user=\"{}\", password=\"{}\", \
-         mount=\"liquidsoap.mp3\", noise())",
-        c.username, c.password
+        "output.icecast(%mp3(bitrate=128), host=\"{}\", port=80, user=\"{}\", password=\"{}\", mount=\"{}\", noise())",
+        NODE.ip(),
+        c.username,
+        c.password,
+        c.mount.trim_start_matches('/'),
     );
-    heard(cluster, &c, "liquidsoap", "mp3", || {
-        // liquidsoap refuses to run as root.
-        cluster.testbed.spawn(
-            Host::Client,
-            "liquidsoap.log",
-            &[
-                "setpriv",
-                "--reuid",
-                "nobody",
-                "--regid",
-                "nogroup",
-                "--clear-groups",
-                "env",
-                "HOME=/tmp",
-                "liquidsoap",
-                &script,
-            ],
-        )
-    });
+    // liquidsoap refuses to run as root.
+    let nobody = ["setpriv", "--reuid", "nobody", "--regid", "nogroup", "--clear-groups", "env", "HOME=/tmp"];
+    spawn(testbed, &[&nobody[..], &["liquidsoap", &script]].concat())
 }
 
-fn gstreamer(cluster: &Cluster) {
-    let c = cluster.create_mount(1, "/gstreamer.ogg");
-    heard(cluster, &c, "gstreamer", "ogg", || {
-        cluster.testbed.spawn(
-            Host::Client,
-            "gstreamer.log",
-            &[
-                "gst-launch-1.0",
-                "-q",
-                "audiotestsrc",
-                "is-live=true",
-                "wave=pink-noise",
-                "!",
-                "audioconvert",
-                "!",
-                "vorbisenc",
-                "bitrate=96000",
-                "!",
-                "oggmux",
-                "max-delay=100000000",
-                "!",
-                "shout2send",
-                "ip=10.77.0.1",
-                "port=80",
-                "mount=/gstreamer.ogg",
-                &format!("username={}", c.username),
-                &format!("password={}", c.password),
-            ],
-        )
-    });
+fn gstreamer(testbed: &Testbed, c: &Credentials) -> Job {
+    let (ip, mount) = (format!("ip={}", NODE.ip()), format!("mount={}", c.mount));
+    let (username, password) = (format!("username={}", c.username), format!("password={}", c.password));
+    let line = ["gst-launch-1.0", "-q", "audiotestsrc", "is-live=true", "wave=pink-noise", "!", "audioconvert", "!"];
+    let encode = ["vorbisenc", "bitrate=96000", "!", "oggmux", "max-delay=100000000", "!"];
+    let send = ["shout2send", "port=80", &ip, &mount, &username, &password];
+    spawn(testbed, &[&line[..], &encode, &send].concat())
+}
+
+macro_rules! heard {
+    ($($test:ident $encoding:ident $start:expr;)*) => { $(
+        #[test]
+        #[ignore = "needs root, network namespaces and the encoder"]
+        fn $test() {
+            heard(stringify!($test).trim_end_matches("_is_heard"), Encoding::$encoding, $start);
+        }
+    )* };
+}
+heard! {
+    ffmpeg_is_heard Mp3 |testbed, c| ffmpeg(testbed, c, Encoding::Mp3, &[]);
+    ffmpeg_legacy_is_heard Vorbis |testbed, c| ffmpeg(testbed, c, Encoding::Vorbis, &["-legacy_icecast", "1"]);
+    curl_is_heard Mp3 curl_put;
+    ezstream_is_heard Vorbis ezstream;
+    ices2_is_heard Vorbis ices2;
+    liquidsoap_is_heard Mp3 liquidsoap;
+    gstreamer_is_heard Vorbis gstreamer;
 }
 
 #[test]
@@ -222,7 +161,7 @@ fn titles_and_refusals() {
     assert_eq!(curl(&["http://10.77.0.1/unknown.mp3"]), "404");
     assert_eq!(curl(&["http://10.77.0.1/live.mp3"]), "404");
 
-    let _encoder = autoradio_system::FfmpegLoop::start(testbed, autoradio_system::Encoding::Mp3, &c, &[NODE]);
+    let _encoder = FfmpegLoop::start(testbed, Encoding::Mp3, &c, &[NODE]);
     wait_until("on air", Duration::from_secs(10), || cluster.origin(1, "/live.mp3"));
     // In use, on either node.
     for host in ["10.77.0.1", "10.77.0.2"] {

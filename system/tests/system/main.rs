@@ -1,6 +1,7 @@
 //! The main job on real input: real encoders, real players, real deaths. Run as root by `scripts/test`.
 
 mod cluster;
+mod demo;
 mod encoders;
 mod failover;
 mod icecast;
