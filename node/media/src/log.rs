@@ -16,8 +16,8 @@ mod tests;
 
 use epoch::Epoch;
 
-/// Epochs that have begun and have no frames yet: one each time that a source comes and goes without sending any. Of more,
-/// the oldest are forgotten; a follower that gets frames of one begins it anew.
+/// Epochs that have begun and have no frames yet: one each time that a source comes and goes without sending any. Of
+/// more, the oldest are forgotten; a follower that gets frames of one begins it anew.
 const EMPTY_EPOCHS_MAX: usize = 64;
 /// What a frame costs beside its bytes, so that frames of none (titles) are bounded too.
 const FRAME_OVERHEAD_BYTES: usize = size_of::<Frame>();
@@ -122,8 +122,8 @@ impl MountLog {
         });
     }
 
-    /// Sets the headers in force before the oldest frame, for a log that begins in the middle of a chain. A header that is
-    /// not from before the oldest frame is nothing.
+    /// Sets the headers in force before the oldest frame, for a log that begins in the middle of a chain. A header that
+    /// is not from before the oldest frame is nothing.
     pub fn set_header(&mut self, header: Frame) {
         if self.oldest().is_none_or(|oldest| header.position < oldest) {
             self.header = Some(header);
