@@ -112,7 +112,11 @@ pub(super) fn no_majority() -> StatusReply {
         node.heard_ms = None;
     }
     reply.nodes[0].role = "voter".into();
-    reply.problems = vec!["No majority: 1 of 3 voters in reach, 2 needed.".into()];
+    reply.problems = vec![
+        "No majority: 1 of 3 voters in reach, 2 needed. Streams go on, changes are refused. Start the missing nodes or \
+         mend the network between them."
+            .into(),
+    ];
     reply
 }
 
