@@ -146,7 +146,7 @@ impl Track {
                     2 => "stereo".to_owned(),
                     more => format!("{more} channels"),
                 };
-                format!("{codec} {:.0} Hz {channels}", audio.rate_hz)
+                format!("{codec} {} Hz {channels}", audio.rate_hz as u64)
             }
             _ => codec,
         }

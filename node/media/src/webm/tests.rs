@@ -66,7 +66,7 @@ fn a_block_group_keeps_what_it_has() {
     let (cuts, _) = parse(&[opus(), cluster_head(1000), simple_block(1, 30, true), group.clone()].concat());
     let expected = element(id::BLOCK, &[&[0x81, 0, 20, 0], b"sound"]);
     assert_eq!(times(&cuts), [1030]);
-    assert!(cuts[1].data.ends_with(&expected) == false, "the reference is behind it");
+    assert!(!cuts[1].data.ends_with(&expected), "the reference is behind it");
     assert!(cuts[1].data.windows(expected.len()).any(|window| window == expected));
     assert_eq!(cuts[1].data.len(), cluster::CLUSTER_HEAD + simple_block(1, 0, true).len() + group.len());
 }
@@ -77,6 +77,16 @@ fn the_header_has_no_duration_and_no_places() {
     let [header] = &cuts[..] else { panic!("{cuts:?}") };
     let has = |needle: &[u8]| header.data.windows(needle.len()).any(|window| window == needle);
     assert!(!has(b"places") && !has(&element(id::DURATION, &[&[0; 8]])) && has(b"OpusHead"));
+}
+
+#[test]
+fn the_unit_of_time_codes_is_kept() {
+    let scale = element(id::INFO, &[&element(id::TIMECODE_SCALE, &[&100_000u32.to_be_bytes()])]);
+    let tracks = element(id::TRACKS, &[&audio_track(1, "A_OPUS", b"")]);
+    let blocks: Vec<u8> = (0..30).flat_map(|n| simple_block(1, n * 200, true)).collect();
+    let (cuts, _) = parse(&[ebml_head(), open(id::SEGMENT), tracks, scale, cluster_head(7), blocks].concat());
+    assert_eq!(times(&cuts), (0..6).map(|n| 7 + n * 1000).collect::<Vec<_>>());
+    assert!(cuts[1..].iter().all(|cut| cut.duration_us == 100_000));
 }
 
 #[test]
