@@ -48,7 +48,7 @@ impl Catalog {
                 }
                 Kind::Origin(name) => {
                     let origins = Arc::make_mut(&mut self.origins);
-                    match put.and_then(|kv| Claim::of(kv)) {
+                    match put.and_then(Claim::of) {
                         Some(claim) => origins.insert(name, claim),
                         None => origins.remove(&name),
                     };
