@@ -92,4 +92,19 @@ proptest! {
             prop_assert!(pair[0] < pair[1] && pair[1] - pair[0] <= 100, "{:?}", pair);
         }
     }
+
+    #[test]
+    fn damage_never_panics(hits in prop::collection::vec((0usize..2000, any::<u8>()), 0..40)) {
+        let mut log = MountLog::new(LogLimits::default());
+        let whole = [opus(), audio_clusters(0, 1)].concat();
+        let mut bytes = whole.clone();
+        for (at, value) in hits {
+            if let Some(byte) = bytes.get_mut(at) {
+                *byte = value;
+            }
+        }
+        epoch(&mut log, 1, &bytes, true);
+        epoch(&mut log, 2, &[&whole[..], &bytes].concat(), true);
+        epoch(&mut log, 3, &whole, true);
+    }
 }
