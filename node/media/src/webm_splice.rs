@@ -64,7 +64,8 @@ impl WebmSplice {
     fn cluster(&mut self, cut: Cut) -> Cut {
         let Some(time) = cluster::time(&cut.data) else { return cut };
         if std::mem::take(&mut self.begins) {
-            self.offset = self.end.map_or(0, |end| end.saturating_sub(time));
+            let earliest = time.saturating_add(cluster::reach(&cut.data).0);
+            self.offset = self.end.map_or(0, |end| end.saturating_sub(earliest));
         }
         let time = time.saturating_add(self.offset).max(0);
         if let Some(setup) = &self.chain {
@@ -91,6 +92,6 @@ fn end_of_log(log: &MountLog, chain: &Setup) -> Option<i64> {
 
 /// Where a cluster ends: after what it plays, and after its latest block at any rate.
 fn end(time: i64, data: &[u8], duration_us: u32, setup: &Setup) -> i64 {
-    let ticks = setup.ticks(duration_us.into()).max(cluster::latest_block(data).saturating_add(1));
+    let ticks = setup.ticks(duration_us.into()).max(cluster::reach(data).1 + 1);
     time.saturating_add(ticks)
 }
