@@ -143,12 +143,12 @@ pub(crate) fn with_time(cluster: &Bytes, time: i64) -> Bytes {
     data.into()
 }
 
-/// How far its latest block is behind its time code.
-pub(crate) fn latest_block(cluster: &[u8]) -> i64 {
+/// How far its earliest and its latest block are from its time code.
+pub(crate) fn reach(cluster: &[u8]) -> (i64, i64) {
     let blocks = ebml::children(cluster.get(CLUSTER_HEAD..).unwrap_or(&[]));
     let times = blocks.filter_map(|child| {
         let ebml::Head::Element(element) = ebml::head(child.whole) else { return None };
         Place::find(child.whole, element).map(|place| i64::from(place.relative))
     });
-    times.max().unwrap_or(0)
+    times.fold((0, 0), |(earliest, latest), time| (earliest.min(time), latest.max(time)))
 }
