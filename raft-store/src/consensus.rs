@@ -91,16 +91,13 @@ fn open_folder(options: &Options, identity: &Identity, observer: Arc<dyn Observe
 }
 
 /// The newest snapshot that can be read, if the log still leads on from it.
-fn restore(
-    dir: &Path, log: &LogStore, snapshots: &Snapshots,
-) -> Result<Option<(SnapshotMeta, Machine)>, StoreError> {
+fn restore(dir: &Path, log: &LogStore, snapshots: &Snapshots) -> Result<Option<(SnapshotMeta, Machine)>, StoreError> {
     let damaged = |reason: String| StoreError::Damaged { dir: dir.to_owned(), reason };
     let (kept, wrong) = snapshots.newest()?;
     for reason in &wrong {
         tracing::warn!(%reason, "a snapshot cannot be read");
     }
-    let purged =
-        log.purged().map_err(|source| StoreError::Io { what: "reading the log's marks".into(), source })?;
+    let purged = log.purged().map_err(|source| StoreError::Io { what: "reading the log's marks".into(), source })?;
     let covered = kept.as_ref().and_then(|k| k.meta.last_log_id).map_or(0, |id| id.index);
     if purged.is_some_and(|id| id.index > covered) {
         let gone = format!("no readable snapshot leads to the log's first entry; {}", wrong.join("; "));
@@ -164,7 +161,10 @@ impl Consensus {
     /// # Errors
     /// [`StoreError`]; `Damaged` where the folder has another identity.
     pub async fn open(
-        options: Options, identity: Identity, transport: Arc<dyn Transport>, observer: Arc<dyn Observer>,
+        options: Options,
+        identity: Identity,
+        transport: Arc<dyn Transport>,
+        observer: Arc<dyn Observer>,
     ) -> Result<Self, StoreError> {
         let config = config(&options, &identity);
         let io_error = |what: &str, e: &dyn std::fmt::Display| StoreError::Io {
@@ -290,7 +290,10 @@ impl Consensus {
     }
 
     async fn change(
-        &self, change: ChangeMembers<NodeId, Peer>, retain: bool, timeout: Duration,
+        &self,
+        change: ChangeMembers<NodeId, Peer>,
+        retain: bool,
+        timeout: Duration,
     ) -> Result<(), ConsensusError> {
         within(timeout, self.raft.change_membership(change, retain)).await?.map_err(write_error)?;
         Ok(())
@@ -327,7 +330,10 @@ impl Consensus {
         let Some(thread) = thread else { return Ok(()) };
         // The thread ends when openraft has let go of the log, and holds the last handle of the database.
         let close = tokio::task::spawn_blocking(move || thread.join());
-        within(CLOSE_LIMIT, close).await?.map_err(stopped)?.map_err(|_| stopped("the thread that syncs the log panicked"))
+        within(CLOSE_LIMIT, close)
+            .await?
+            .map_err(stopped)?
+            .map_err(|_| stopped("the thread that syncs the log panicked"))
     }
 }
 

@@ -63,4 +63,3 @@ pub enum StoreError {
         source: std::io::Error,
     },
 }
-

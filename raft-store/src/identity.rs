@@ -36,7 +36,8 @@ pub(crate) fn read(dir: &Path) -> Result<Option<Identity>, StoreError> {
         Err(source) => return Err(StoreError::Io { what: format!("reading {}", dir.join(FILE).display()), source }),
     };
     let damaged = |reason: String| StoreError::Damaged { dir: dir.to_owned(), reason };
-    let file: File = serde_json::from_slice(&bytes).map_err(|e| damaged(format!("its identity cannot be read: {e}")))?;
+    let file: File =
+        serde_json::from_slice(&bytes).map_err(|e| damaged(format!("its identity cannot be read: {e}")))?;
     if file.format > FORMAT {
         return Err(StoreError::Newer { dir: dir.to_owned(), found: file.format, known: FORMAT });
     }

@@ -166,7 +166,8 @@ struct Blobs {
 
 impl Blobs {
     fn sync(&mut self) -> io::Result<()> {
-        let names: BTreeSet<_> = fs::read_dir(&self.dir)?.map(|e| e.map(|e| e.file_name())).collect::<Result<_, _>>()?;
+        let names: BTreeSet<_> =
+            fs::read_dir(&self.dir)?.map(|e| e.map(|e| e.file_name())).collect::<Result<_, _>>()?;
         let new: Vec<_> = names.difference(&self.synced).collect();
         for name in &new {
             match File::open(self.dir.join(name)) {
@@ -251,7 +252,8 @@ fn writing(error: io::Error) -> StorageError {
 
 impl RaftLogReader<TypeConfig> for LogStore {
     async fn try_get_log_entries<RB: RangeBounds<u64> + Clone + Debug + OptionalSend>(
-        &mut self, range: RB,
+        &mut self,
+        range: RB,
     ) -> Result<Vec<Entry>, StorageError> {
         self.read_entries(range).map_err(reading)
     }

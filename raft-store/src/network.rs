@@ -72,36 +72,39 @@ impl Connection {
     {
         let network = |text: String| RPCError::Network(NetworkError::new(&std::io::Error::other(text)));
         let payload = encode(request).map_err(|e| network(e.to_string()))?;
-        let answer = self
-            .transport
-            .call(self.target, self.peer.addr.clone(), kind, payload, option.hard_ttl())
-            .await
-            .map_err(|error| match error {
-                TransportError::Unreachable { .. } => RPCError::Unreachable(Unreachable::new(&error)),
-                TransportError::Timeout { .. } => RPCError::Network(NetworkError::new(&error)),
-            })?;
+        let answer =
+            self.transport.call(self.target, self.peer.addr.clone(), kind, payload, option.hard_ttl()).await.map_err(
+                |error| match error {
+                    TransportError::Unreachable { .. } => RPCError::Unreachable(Unreachable::new(&error)),
+                    TransportError::Timeout { .. } => RPCError::Network(NetworkError::new(&error)),
+                },
+            )?;
         let result: Result<A, RaftError<NodeId, E>> = decode(&answer).map_err(network)?;
-        result.map_err(|error| {
-            RPCError::RemoteError(RemoteError::new_with_node(self.target, self.peer.clone(), error))
-        })
+        result.map_err(|error| RPCError::RemoteError(RemoteError::new_with_node(self.target, self.peer.clone(), error)))
     }
 }
 
 impl RaftNetwork<TypeConfig> for Connection {
     async fn append_entries(
-        &mut self, rpc: AppendEntriesRequest<TypeConfig>, option: RPCOption,
+        &mut self,
+        rpc: AppendEntriesRequest<TypeConfig>,
+        option: RPCOption,
     ) -> Result<AppendEntriesResponse<NodeId>, RPCError<NodeId, Peer, RaftError<NodeId>>> {
         self.call(RpcKind::Append, &rpc, &option).await
     }
 
     async fn install_snapshot(
-        &mut self, rpc: InstallSnapshotRequest<TypeConfig>, option: RPCOption,
+        &mut self,
+        rpc: InstallSnapshotRequest<TypeConfig>,
+        option: RPCOption,
     ) -> Result<InstallSnapshotResponse<NodeId>, RPCError<NodeId, Peer, RaftError<NodeId, InstallSnapshotError>>> {
         self.call(RpcKind::Snapshot, &rpc, &option).await
     }
 
     async fn vote(
-        &mut self, rpc: VoteRequest<NodeId>, option: RPCOption,
+        &mut self,
+        rpc: VoteRequest<NodeId>,
+        option: RPCOption,
     ) -> Result<VoteResponse<NodeId>, RPCError<NodeId, Peer, RaftError<NodeId>>> {
         self.call(RpcKind::Vote, &rpc, &option).await
     }

@@ -9,4 +9,3 @@ pub trait Observer: Send + Sync + 'static {
     /// After the whole state was replaced by a snapshot: what was known before is void.
     fn restored(&self, machine: &Machine, index: LogIndex);
 }
-

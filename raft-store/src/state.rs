@@ -33,7 +33,9 @@ const UNPOISONED: &str = "nothing panics while it holds the machine";
 
 impl StateMachine {
     pub(crate) fn new(
-        kept: Option<(SnapshotMeta, Machine)>, snapshots: Snapshots, observer: Arc<dyn Observer>,
+        kept: Option<(SnapshotMeta, Machine)>,
+        snapshots: Snapshots,
+        observer: Arc<dyn Observer>,
     ) -> Self {
         let (meta, machine) = kept.unwrap_or_default();
         let index = meta.last_log_id.map_or(0, |id| id.index);
@@ -128,11 +130,7 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
     async fn get_snapshot_builder(&mut self) -> Builder {
         let machine = self.machine.read().expect(UNPOISONED).to_snapshot();
         let snapshot_id = self.applied.map_or_else(|| "empty".into(), |id| format!("{}-{}", id.index, id.leader_id));
-        let meta = SnapshotMeta {
-            last_log_id: self.applied,
-            last_membership: self.membership.clone(),
-            snapshot_id,
-        };
+        let meta = SnapshotMeta { last_log_id: self.applied, last_membership: self.membership.clone(), snapshot_id };
         Builder { kept: Some(Kept { meta, machine }), snapshots: self.snapshots.clone() }
     }
 
@@ -141,7 +139,9 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
     }
 
     async fn install_snapshot(
-        &mut self, meta: &SnapshotMeta, snapshot: Box<Cursor<Vec<u8>>>,
+        &mut self,
+        meta: &SnapshotMeta,
+        snapshot: Box<Cursor<Vec<u8>>>,
     ) -> Result<(), StorageError> {
         let kept = Kept { meta: meta.clone(), machine: snapshot.into_inner() };
         let machine = Machine::from_snapshot(&kept.machine).map_err(|e| failed(ErrorVerb::Read, &e))?;

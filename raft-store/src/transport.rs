@@ -53,4 +53,3 @@ pub trait Transport: Send + Sync + 'static {
         timeout: Duration,
     ) -> BoxFuture<'_, Result<Bytes, TransportError>>;
 }
-

@@ -13,6 +13,8 @@ mod parser;
 pub mod playlist;
 mod raw;
 mod splice;
+mod sync;
+mod text;
 mod webm;
 mod webm_splice;
 

@@ -6,7 +6,16 @@
 
 use bytes::Bytes;
 
-use crate::{Container, Cut, Frame, FrameKind, MountLog, Position, ogg_splice::OggSplice, webm_splice::WebmSplice};
+use crate::{
+    Container, Cut, Frame, FrameKind, MountLog, Position, ogg_splice::OggSplice, text::start_of,
+    webm_splice::WebmSplice,
+};
+
+#[cfg(test)]
+mod tests;
+
+/// A title that is longer is cut: no more fits into an ICY block (255 times 16 bytes).
+const TITLE_BYTES_MAX: usize = 4080;
 
 /// How an epoch joins what was before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,7 +40,9 @@ pub struct Splicer {
 #[derive(Debug)]
 enum Codec {
     /// Each frame stands for itself: only the boundary counts.
-    Plain { joint: Joint },
+    Plain {
+        joint: Joint,
+    },
     Ogg(Box<OggSplice>),
     Webm(Box<WebmSplice>),
 }
@@ -56,6 +67,11 @@ impl Splicer {
         Self { epoch, next_seq: 0, joint: None, codec }
     }
 
+    /// Goes on under another epoch: the same source, claimed anew, with nobody else between.
+    pub fn renew(&mut self, epoch: u64) {
+        (self.epoch, self.next_seq) = (epoch, 0);
+    }
+
     /// The frames that a cut becomes: usually one; none for a header that is left out.
     pub fn push(&mut self, cut: Cut) -> Vec<Frame> {
         let (joint, cuts) = match &mut self.codec {
@@ -75,7 +91,7 @@ impl Splicer {
 
     /// A title as the next frame.
     pub fn title(&mut self, title: &str) -> Frame {
-        self.number(FrameKind::Title, 0, Bytes::copy_from_slice(title.as_bytes()))
+        self.number(FrameKind::Title, 0, Bytes::copy_from_slice(start_of(title, TITLE_BYTES_MAX).as_bytes()))
     }
 
     /// How the epoch joins what was before; `None` until its first frame or header has come.

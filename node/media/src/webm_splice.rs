@@ -1,23 +1,90 @@
-//! webm_splice.
+//! Makes a WebM stream go on in another's place: by the time codes of its clusters.
 
-use crate::{Cut, MountLog, splice::Joint};
+use crate::{
+    Cut, Frame, FrameKind, MountLog,
+    splice::Joint,
+    webm::{cluster, setup::Setup},
+};
 
-/// webm_splice.
+#[cfg(test)]
+mod tests;
+
+/// Leaves a header out whose tracks are those in force, and lets the time codes run on from the last cluster.
 #[derive(Debug)]
 pub(crate) struct WebmSplice {
-    joint: Joint,
+    /// Nothing was before.
+    first: bool,
+    joint: Option<Joint>,
+    /// What the header in force says.
+    chain: Option<Setup>,
+    /// Where the last cluster ends, in units of the time codes.
+    end: Option<i64>,
+    /// Added to each time code.
+    offset: i64,
+    /// A stream has begun of which no cluster has come.
+    begins: bool,
 }
 
 impl WebmSplice {
-    pub(crate) fn new(joint: Joint, _log: &MountLog) -> Self {
-        Self { joint }
+    pub(crate) fn new(joint: Joint, log: &MountLog) -> Self {
+        let newest = log.newest().filter(|_| joint == Joint::Continued);
+        let chain = newest.and_then(|newest| log.header_for(newest)).and_then(|header| Setup::of_header(&header.data));
+        // Clusters before the header in force are of another chain, and say nothing about this one's time.
+        let last = log.frames().rev().take_while(|frame| frame.kind != FrameKind::Header);
+        let last = last.filter(|frame| chain.is_some() && frame.kind != FrameKind::Title);
+        let end = last.filter_map(|frame| chain.as_ref().and_then(|setup| end_of_frame(frame, setup))).next();
+        Self { first: joint == Joint::First, joint: None, chain, end, offset: 0, begins: false }
     }
 
     pub(crate) fn push(&mut self, cut: Cut) -> Vec<Cut> {
-        vec![cut]
+        match cut.kind {
+            FrameKind::Header => self.header(cut),
+            _ => vec![self.cluster(cut)],
+        }
     }
 
     pub(crate) fn joint(&self) -> Option<Joint> {
-        Some(self.joint)
+        self.joint
     }
+
+    fn header(&mut self, cut: Cut) -> Vec<Cut> {
+        let setup = Setup::of_header(&cut.data);
+        self.begins = true;
+        if setup.is_some() && setup == self.chain {
+            self.joint.get_or_insert(Joint::Continued);
+            return Vec::new();
+        }
+        self.joint.get_or_insert(if self.first { Joint::First } else { Joint::NewChain });
+        self.chain = setup;
+        // A new segment: its own time codes stand.
+        self.end = None;
+        vec![cut]
+    }
+
+    fn cluster(&mut self, cut: Cut) -> Cut {
+        let Some(time) = cluster::time(&cut.data) else { return cut };
+        if std::mem::take(&mut self.begins) {
+            self.offset = self.end.map_or(0, |end| end.saturating_sub(time));
+        }
+        let time = time.saturating_add(self.offset).max(0);
+        if let Some(setup) = &self.chain {
+            let end = end(time, &cut.data, cut.duration_us, setup);
+            // Of clusters that overlap (video before audio) the later end counts.
+            self.end = Some(self.end.map_or(end, |before| before.max(end)));
+        }
+        if self.offset == 0 {
+            return cut;
+        }
+        Cut { data: cluster::with_time(&cut.data, time), ..cut }
+    }
+}
+
+fn end_of_frame(frame: &Frame, setup: &Setup) -> Option<i64> {
+    Some(end(cluster::time(&frame.data)?, &frame.data, frame.duration_us, setup))
+}
+
+/// Where a cluster ends: after what it plays, and after its latest block at any rate.
+fn end(time: i64, data: &[u8], duration_us: u32, setup: &Setup) -> i64 {
+    let ticks = setup.ticks(duration_us.into()).max(cluster::latest_block(data).saturating_add(1));
+    time.saturating_add(ticks)
 }

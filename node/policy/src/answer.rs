@@ -182,6 +182,12 @@ pub fn metadata(message: &str, date: &str) -> Vec<u8> {
 /// What [`metadata`] says of a title that was taken.
 pub const METADATA_TAKEN: &str = "Metadata update successful";
 
+/// Sends a listener to another node. 302, which is all that Icecast's relays and old players follow.
+#[must_use]
+pub fn redirect(location: &str, date: &str) -> Vec<u8> {
+    whole(302, "Found", date, &format!("Location: {}\r\n", clean(location)), "text/plain; charset=utf-8", "", true)
+}
+
 /// Any small whole answer with a body, e.g. a playlist; `with_body` is false for HEAD.
 #[must_use]
 pub fn document(date: &str, content_type: &str, body: &str, with_body: bool) -> Vec<u8> {

@@ -9,7 +9,7 @@ const MAX_MOUNT_BYTES: usize = 255;
 /// The longest title that is taken, in bytes: ICY metadata blocks hold 4,080.
 pub const MAX_TITLE_BYTES: usize = 1024;
 /// Where mounts are served without ever a redirect.
-const STREAM_PREFIX: &str = "/_stream";
+pub const STREAM_PREFIX: &str = "/_stream";
 /// Paths that the front answers itself, whole.
 const OWN_PATHS: [&str; 10] = [
     "/",

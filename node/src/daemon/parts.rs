@@ -1,11 +1,19 @@
 //! The parts of a node, started in order. They meet in the [`Context`] only.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use autoradio_policy::Load;
 
 use super::StartError;
-use crate::{context::Context, dns, icecast, peer::FabricService, status};
+use crate::{
+    context::Context,
+    dns,
+    fabric::{self, Fabric},
+    front, icecast,
+    onair::{self, LogTap},
+    peer::FabricService,
+    status,
+};
 
 /// Starts all parts; each stops with `context.stop`.
 pub(super) async fn start(context: &Context) -> Result<(), StartError> {
@@ -14,16 +22,25 @@ pub(super) async fn start(context: &Context) -> Result<(), StartError> {
     if !addresses.is_empty() {
         tracing::info!(?addresses, "answering DNS queries");
     }
-    icecast::start(context).map_err(|error| failed("Icecast", &error))?;
+    let addresses = front::start(context).map_err(|error| failed("the front", &error))?;
+    tracing::info!(?addresses, "taking sources and listeners");
+    onair::start(context);
+    fabric::start(context);
+    if let Some(icecast) = icecast::start(context).map_err(|error| failed("Icecast", &error))? {
+        let ctx = context.clone();
+        icecast.feed(context, context.on_air.watch_names(), move |name| {
+            Some(LogTap::new(ctx.clone(), ctx.on_air.get(name)?))
+        });
+    }
     Ok(())
 }
 
 /// What this node says of itself now.
 pub(super) fn load(context: &Context) -> Load {
-    status::load::gather(context, BTreeMap::new())
+    status::load::gather(context, context.on_air.loads())
 }
 
 /// Who answers other nodes' calls about mount logs.
-pub(super) fn fabric_service(_context: &Context) -> Arc<dyn FabricService> {
-    Arc::new(crate::peer::NoFabric)
+pub(super) fn fabric_service(context: &Context) -> Arc<dyn FabricService> {
+    Arc::new(Fabric::new(context.clone()))
 }

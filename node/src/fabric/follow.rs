@@ -12,7 +12,7 @@ use std::{
 };
 
 use autoradio_machine::{MountName, NodeId};
-use autoradio_media::{EpochStart, LogError, MountLog};
+use autoradio_media::{EpochStart, LogError};
 use autoradio_policy::followers::{desired_logs, upstreams};
 use autoradio_proto::peer::{FrameBatch, SubscribeRequest};
 use tokio::task::JoinHandle;
@@ -59,7 +59,8 @@ fn reconcile(ctx: &Context, followers: &mut BTreeMap<MountName, Follower>) {
     let view = ctx.view.now();
     let icecast_on = ctx.config.icecast != IcecastMode::Off && !ctx.metrics.icecast.is_off();
     let desired = desired_logs(&view, view.me, &ctx.on_air.with_listeners(), icecast_on);
-    let sources: BTreeSet<_> = ctx.on_air.all().iter().filter(|l| l.source().is_some()).map(|l| l.name().clone()).collect();
+    let sources: BTreeSet<_> =
+        ctx.on_air.all().iter().filter(|l| l.source().is_some()).map(|l| l.name().clone()).collect();
     followers.retain(|name, follower| {
         if desired.contains(name) {
             follower.wanted = Instant::now();
@@ -137,7 +138,8 @@ impl Feed {
 async fn copy_from(ctx: &Context, live: &Arc<LiveMount>, node: NodeId) -> Result<(), Status> {
     let mut feed = Feed::open(ctx, live, node).await?;
     let mut views = ctx.view.watch();
-    let origin = |ctx: &Context| ctx.view.now().catalog.origins.get(live.name()).map(|claim| (claim.epoch, claim.origin.node));
+    let origin =
+        |ctx: &Context| ctx.view.now().catalog.origins.get(live.name()).map(|claim| (claim.epoch, claim.origin.node));
     let at_start = origin(ctx);
     let mut last = Instant::now();
     loop {
@@ -182,12 +184,7 @@ pub(super) fn take(ctx: &Context, live: &Arc<LiveMount>, batch: FrameBatch) -> R
         Err(LogError::StaleEpoch { .. }) => return Ok(()),
         other => other.map_err(unusable)?,
     }
-    // A log that has the chain's header needs it no second time.
-    if let Some(header) = batch.header.and_then(from_wire)
-        && live.with_log(MountLog::newest).is_none()
-    {
-        live.set_header(header);
-    }
+    live.prepare(batch.header.and_then(from_wire), batch.title).map_err(unusable)?;
     let mut lost = 0;
     let appended = live.append(frames, Some(&mut lost));
     if lost > 0 {

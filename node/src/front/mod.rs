@@ -1,1 +1,39 @@
-//! Placeholder.
+//! The HTTP front: sources in, listeners out.
+//!
+//! Heads are read by hand, since encoders do what hyper cannot carry; what is neither a source, a listener nor a title
+//! goes to hyper with the bytes put back.
+
+mod accept;
+mod auth;
+mod body;
+mod claim;
+mod connection;
+mod date;
+mod error;
+mod listener;
+mod metadata;
+mod pages;
+mod playlist;
+mod pump;
+mod source;
+
+use std::net::SocketAddr;
+
+pub use error::FrontError;
+
+use crate::{context::Context, peer};
+
+/// Starts the front on all its addresses; returns those, with the ports that the system chose.
+///
+/// # Errors
+/// [`FrontError::Bind`].
+pub fn start(context: &Context) -> Result<Vec<SocketAddr>, FrontError> {
+    let bind = |&addr| peer::bind(addr).map_err(|source| FrontError::Bind { addr, source });
+    let listeners = context.config.http_listen.iter().map(bind).collect::<Result<Vec<_>, _>>()?;
+    let addresses = listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect();
+    let front = connection::Front::new(context.clone());
+    for listener in listeners {
+        context.tasks.spawn(accept::accept(front.clone(), listener));
+    }
+    Ok(addresses)
+}

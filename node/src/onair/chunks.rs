@@ -67,7 +67,10 @@ impl Chunks {
             };
             let Some(last) = frames.last() else { return self.newest };
             self.upto = Some(last.position);
-            self.content_type = log.epoch_start(last.position.epoch).map(|e| e.content_type.as_str().into()).or(self.content_type.take());
+            self.content_type = log
+                .epoch_start(last.position.epoch)
+                .map(|e| e.content_type.as_str().into())
+                .or(self.content_type.take());
             let bytes = self.join(&frames);
             if bytes.is_empty() {
                 continue;
@@ -118,8 +121,12 @@ impl Chunks {
         if self.upto.is_none() {
             self.upto = log.newest();
         }
-        let upto = self.upto?;
         let point = log.join_point(burst_us)?;
+        if self.upto.is_some_and(|upto| upto < point.first) {
+            // A burst shorter than a chunk: what it starts with must be in a chunk that is over.
+            self.seal(log);
+        }
+        let upto = self.upto?;
         let before = match point.first {
             Position { epoch, seq: 0 } => Position { epoch: epoch.saturating_sub(1), seq: u64::MAX },
             Position { epoch, seq } => Position { epoch, seq: seq - 1 },
@@ -133,7 +140,8 @@ impl Chunks {
         for frame in frames.iter().filter(|f| f.kind != FrameKind::Title) {
             bytes.extend_from_slice(&frame.data);
         }
-        self.content_type = log.epoch_start(upto.epoch).map(|e| e.content_type.as_str().into()).or(self.content_type.take());
+        self.content_type =
+            log.epoch_start(upto.epoch).map(|e| e.content_type.as_str().into()).or(self.content_type.take());
         let joined = Joined { burst: self.chunk(bytes.freeze()), number: self.newest };
         self.burst = Some((self.newest, burst_us, joined.clone()));
         Some(joined)

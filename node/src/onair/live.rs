@@ -9,8 +9,9 @@ use std::{
 };
 
 use autoradio_machine::MountName;
-use autoradio_media::{EpochStart, Frame, LogError, LogLimits, MountLog, Position};
+use autoradio_media::{EpochStart, Frame, LogError, LogLimits, MountLog, Position, Splicer};
 use autoradio_policy::MountLoad;
+use bytes::Bytes;
 use tokio::sync::{mpsc, watch};
 
 use super::chunks::{Chunk, Chunks, Joined, Missed};
@@ -87,7 +88,7 @@ impl LiveMount {
         f(&self.log.read().expect(UNPOISONED))
     }
 
-    /// Begins an epoch; frames of older ones are refused from now on.
+    /// Begins an epoch; frames of older ones are refused once its first frame has come.
     ///
     /// # Errors
     /// A newer epoch is known.
@@ -95,9 +96,40 @@ impl LiveMount {
         self.log.write().expect(UNPOISONED).begin_epoch(start)
     }
 
-    /// The header in force before the first frame that a follower gets.
-    pub fn set_header(&self, header: Frame) {
-        self.log.write().expect(UNPOISONED).set_header(header);
+    /// Begins this node's own epoch after what the log has; frames of older ones are refused from this moment on. The
+    /// splicer makes the source's frames continue the stream.
+    #[must_use]
+    pub fn begin_own_epoch(&self, epoch: u64, content_type: &str) -> Splicer {
+        let mut log = self.log.write().expect(UNPOISONED);
+        let splicer = Splicer::new(epoch, content_type, &log);
+        let start = EpochStart { epoch, content_type: content_type.to_owned(), continues: log.newest() };
+        if let Err(error) = log.begin_epoch(start) {
+            // A newer claim's frames are here already: this one's are refused one by one, until the catalog says so.
+            tracing::debug!(mount = %self.name, %error, "the epoch is over as it begins");
+        }
+        log.fence(epoch);
+        splicer
+    }
+
+    /// What is in force before the first frame that a follower gets: headers and title. Headers of a chain that began in a
+    /// gap take their place in the log.
+    ///
+    /// # Errors
+    /// The headers' epoch is stale.
+    pub fn prepare(&self, header: Option<Frame>, title: Option<Bytes>) -> Result<(), LogError> {
+        let mut log = self.log.write().expect(UNPOISONED);
+        if let Some(title) = title {
+            log.set_title(title);
+        }
+        let Some(header) = header else { return Ok(()) };
+        match log.newest() {
+            None => log.set_header(header),
+            Some(newest) if header.position > newest && log.epoch_start(header.position.epoch).is_some() => {
+                log.append_after_gap(header)?;
+            }
+            Some(_) => {}
+        }
+        Ok(())
     }
 
     /// Appends frames in order; those that are there already are passed over. `lost` is told of sequence numbers that
@@ -187,7 +219,9 @@ impl LiveMount {
     /// Takes the place of this node's source for a connection; `None` while another has it.
     #[must_use]
     pub fn take_source(
-        self: &Arc<Self>, titles: mpsc::Sender<String>, stop: tokio_util::sync::CancellationToken,
+        self: &Arc<Self>,
+        titles: mpsc::Sender<String>,
+        stop: tokio_util::sync::CancellationToken,
     ) -> Option<SourceHandle> {
         let mut source = self.source.lock().expect(UNPOISONED);
         if source.is_some() {

@@ -10,7 +10,7 @@ use autoradio_machine::MountName;
 use autoradio_policy::MountLoad;
 use tokio::sync::watch;
 
-use super::live::LiveMount;
+use super::live::{Listening, LiveMount};
 use crate::context::Context;
 
 /// How often listeners are written to (measured: `docs/benchmarks.md`; players with the default burst bear it).
@@ -46,6 +46,17 @@ impl OnAir {
         let live = mounts.entry(name.clone()).or_insert_with(|| Arc::new(LiveMount::new(name.clone()))).clone();
         self.names.send_replace(mounts.keys().cloned().collect());
         live
+    }
+
+    /// A listener's place at a mount; who copies logs is told at once.
+    #[must_use]
+    pub fn listen(&self, name: &MountName) -> Listening {
+        let live = self.open(name);
+        let listening = live.listen();
+        if live.listeners() == 1 {
+            self.names.send_modify(|_| {});
+        }
+        listening
     }
 
     /// All of them.

@@ -2,5 +2,6 @@
 #![allow(missing_docs)]
 
 mod cluster;
+mod front;
 mod setup;
 mod support;

@@ -42,7 +42,12 @@ struct Wire {
 
 impl Transport for Wire {
     fn call(
-        &self, target: NodeId, _addr: String, kind: RpcKind, payload: Bytes, timeout: Duration,
+        &self,
+        target: NodeId,
+        _addr: String,
+        kind: RpcKind,
+        payload: Bytes,
+        timeout: Duration,
     ) -> BoxFuture<'_, Result<Bytes, TransportError>> {
         Box::pin(async move {
             let node = {
@@ -87,12 +92,7 @@ pub(crate) struct Cluster {
 
 impl Cluster {
     pub(crate) fn empty(snapshot_every: u64) -> Self {
-        Self {
-            wires: Arc::default(),
-            folder: tempfile::tempdir().unwrap(),
-            counters: BTreeMap::new(),
-            snapshot_every,
-        }
+        Self { wires: Arc::default(), folder: tempfile::tempdir().unwrap(), counters: BTreeMap::new(), snapshot_every }
     }
 
     /// Voters 1 to `voters`, and a leader.

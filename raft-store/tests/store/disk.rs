@@ -58,7 +58,8 @@ async fn a_damaged_identity_or_log_is_refused_with_the_way_out() {
     let good = std::fs::read(&identity).unwrap();
     std::fs::write(&identity, "{").unwrap();
     assert!(matches!(Consensus::identity(&cluster.folder(1)), Err(StoreError::Damaged { .. })));
-    std::fs::write(&identity, String::from_utf8(good.clone()).unwrap().replace("\"format\":1", "\"format\":9")).unwrap();
+    std::fs::write(&identity, String::from_utf8(good.clone()).unwrap().replace("\"format\":1", "\"format\":9"))
+        .unwrap();
     assert!(matches!(Consensus::identity(&cluster.folder(1)), Err(StoreError::Newer { found: 9, .. })));
     std::fs::write(&identity, good).unwrap();
     let db = cluster.folder(1).join("log/db");

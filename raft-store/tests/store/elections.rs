@@ -66,7 +66,8 @@ async fn a_leader_that_is_cut_off_acknowledges_nothing_and_serves_no_reads() {
     cluster.put("a", "1").await;
     let old = cluster.leader().await;
     cluster.cut(old);
-    let put = Command::Put(autoradio_machine::PutRequest { key: "a".into(), value: "lost".into(), ..Default::default() });
+    let put =
+        Command::Put(autoradio_machine::PutRequest { key: "a".into(), value: "lost".into(), ..Default::default() });
     let refused = cluster.node(old).propose(&put, LIMIT).await;
     assert!(matches!(refused, Err(ConsensusError::Timeout(_) | ConsensusError::NotLeader { .. })), "{refused:?}");
     assert!(cluster.node(old).read_index(LIMIT).await.is_err());

@@ -1,0 +1,98 @@
+//! Claiming a mount's source lease.
+
+use std::{sync::Arc, time::Duration};
+
+use autoradio_machine::{Claim, Command, LeaseId, MountName, Origin, Response, claim_origin, release_origin};
+use autoradio_policy::{
+    answer::Refuse,
+    takeover::{Decision, HolderAnswer, decide, must_ask},
+};
+use tokio::time::timeout;
+
+use crate::{context::Context, fabric, onair::LiveMount};
+
+/// How often a claim is made anew when another came between.
+const TRIES: usize = 3;
+/// How long a node that has just started, or lost its lease, is given to get one.
+const LEASE_LIMIT: Duration = Duration::from_secs(2);
+/// How long giving a claim back may take; it goes with the node's lease otherwise.
+const RELEASE_LIMIT: Duration = Duration::from_secs(5);
+
+/// A claim that was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Held {
+    /// Its fencing number.
+    pub(super) epoch: u64,
+    /// The lease that it hangs on.
+    pub(super) lease: LeaseId,
+}
+
+/// Claims the mount for the source that is connected to this node.
+///
+/// # Errors
+/// What to answer the source.
+pub(super) async fn claim(ctx: &Context, live: &Arc<LiveMount>, origin: &Origin) -> Result<Held, Refuse> {
+    let mount = live.name();
+    for _ in 0..TRIES {
+        let present = ctx.raft.catalog().origins.get(mount).cloned();
+        let expected = match decision(ctx, live, present.as_ref()).await {
+            Decision::Free => 0,
+            Decision::TakeOver { expected_mod_revision, why } => {
+                tracing::info!(%mount, "taking the mount over: {why}");
+                expected_mod_revision
+            }
+            Decision::Busy => return Err(Refuse::MountInUse),
+        };
+        let lease = lease(ctx).await?;
+        let txn = claim_origin(mount, expected, origin, lease);
+        let proposed = ctx.raft.propose(Command::Txn(txn)).await;
+        let proposed = proposed.map_err(|error| Refuse::Busy(format!("the mount cannot be claimed: {error}")))?;
+        match proposed.response {
+            Response::Txn { succeeded: true, .. } => {
+                let epoch = u64::try_from(proposed.revision).unwrap_or_default();
+                return Ok(Held { epoch, lease });
+            }
+            // Another claim came between: it is in the catalog now, as the proposal was applied here.
+            Response::Txn { .. } => {}
+            other => return Err(Refuse::Busy(format!("the claim was answered with {other:?}"))),
+        }
+    }
+    Err(Refuse::MountInUse)
+}
+
+async fn decision(ctx: &Context, live: &Arc<LiveMount>, claim: Option<&Claim>) -> Decision {
+    let me = ctx.raft.node_id();
+    let Some(present) = claim else { return Decision::Free };
+    let holder = present.origin.node;
+    let heard = ctx.view.now().loads.get(&holder).map(|heard| heard.age_ms);
+    let answer = if holder == me {
+        // The place of this node's source was free, or it would not be ours.
+        HolderAnswer::Answered { has_source: false, source_idle_ms: 0, epoch: present.epoch }
+    } else if must_ask(present, me, heard) {
+        fabric::ask_holder(ctx, holder, live).await
+    } else {
+        HolderAnswer::NotAsked
+    };
+    decide(claim, me, heard, answer)
+}
+
+async fn lease(ctx: &Context) -> Result<LeaseId, Refuse> {
+    let mut leases = ctx.raft.watch_node_lease();
+    let found = timeout(LEASE_LIMIT, leases.wait_for(Option::is_some)).await;
+    match found {
+        Ok(Ok(lease)) => Ok(lease.unwrap_or_default()),
+        _ => Err(Refuse::Busy("no majority of the cluster can be reached, so no mount can be claimed here".into())),
+    }
+}
+
+/// Gives a claim back in the background.
+pub(super) fn release(ctx: &Context, mount: MountName, epoch: u64) {
+    let raft = ctx.raft.clone();
+    ctx.tasks.spawn(async move {
+        match timeout(RELEASE_LIMIT, raft.propose(Command::Txn(release_origin(&mount, epoch)))).await {
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => tracing::info!(%mount, %error, "the claim is left to the next source, or to time"),
+            Err(_) => tracing::info!(%mount, "the claim is left to the next source, or to time: no answer"),
+        }
+    });
+}
