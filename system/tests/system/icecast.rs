@@ -13,9 +13,8 @@ fn every_nodes_icecast_plays_the_mount_and_comes_back_after_a_crash() {
     for n in 1..=3 {
         heard_at_icecast(&cluster, n);
     }
-    // A crash. The host's processes are this testbed's own.
-    let script = "pid=$(ip netns pids $(ip netns identify $$) | xargs -n1 sh -c \
-                  'grep -qx icecast2 /proc/$0/comm 2>/dev/null && echo $0; true') && kill -KILL $pid";
+    // A crash. Processes are looked for on the host only.
+    let script = "pkill -KILL --exact icecast2 --ns $$ --nslist net";
     let killed = cluster.testbed.exec(Host::Node(3), &["bash", "-c", script]);
     assert!(killed.status.success(), "icecast of host3 was running: {killed:?}");
     wait_until("status says so", Duration::from_secs(5), || {
