@@ -66,7 +66,13 @@ impl Stream {
     fn take_packet(&mut self) -> Result<(), NoHeader> {
         let packet = std::mem::take(&mut self.partial);
         let index = self.headers.len();
-        if !self.codec.is_header(index, &packet) || index >= PACKETS_MAX {
+        let is_header = self.codec.is_header(index, &packet);
+        if !is_header && matches!(self.codec, Codec::Flac { .. }) {
+            // Fewer metadata blocks than the first packet says, as GStreamer writes.
+            self.complete = true;
+            return Ok(());
+        }
+        if !is_header || index >= PACKETS_MAX {
             return Err(NoHeader);
         }
         let last_block = packet.first().is_some_and(|first| first & FLAC_LAST != 0);
@@ -91,7 +97,7 @@ impl Stream {
 
     /// Whether only its packets tell where its headers end.
     pub(crate) fn open_ended(&self) -> bool {
-        self.codec.more_headers().is_none()
+        matches!(self.codec, Codec::Flac { .. }) || self.codec.more_headers().is_none()
     }
 
     /// What a decoder is set up with; `None` where it is not known whether another stream's packets would do.
