@@ -176,3 +176,25 @@ proptest! {
         prop_assert_eq!(out as u64 + parser.skipped_bytes(), data.len() as u64);
     }
 }
+
+#[test]
+fn flac_headers_end_with_the_first_audio_frame() {
+    let mut first = b"\x7fFLAC\x01\x00\x00\x03fLaC\x00\x00\x00\x22".to_vec();
+    first.extend_from_slice(&[16, 0, 16, 0, 0, 0, 0, 0, 0, 0, 0x0a, 0xc4, 0x42, 0xf0]);
+    first.extend_from_slice(&[0; 20]);
+    // A frame of 4096 samples.
+    let frame: &[u8] = &[0xff, 0xf8, 0xc9, 0x18, 0, 0];
+    let data: Bytes = [
+        page(2, 0, 7, 0, &[&first]),
+        page(0, 0, 7, 1, &[b"\x04\x00\x00\x00"]),
+        page(0, 4096, 7, 2, &[frame]),
+        page(0, 8192, 7, 3, &[frame]),
+    ]
+    .concat()
+    .into();
+    let mut parser = OggParser::default();
+    let cuts = parser.push(&data);
+    let kinds: Vec<_> = cuts.iter().map(|cut| (cut.kind, cut.duration_us)).collect();
+    assert_eq!(kinds, [(FrameKind::Header, 0), (FrameKind::Join, 92_879), (FrameKind::Join, 92_880)]);
+    assert_eq!(parser.describe(), "ogg flac 44100 Hz stereo");
+}
