@@ -83,4 +83,12 @@ impl Parser {
             Inner::Raw(_) => 0,
         }
     }
+
+    /// The title that the stream itself carries, when it has changed.
+    pub fn take_title(&mut self) -> Option<String> {
+        match &mut self.0 {
+            Inner::Ogg(parser) => parser.take_title(),
+            Inner::Mp3(_) | Inner::Adts(_) | Inner::Webm(_) | Inner::Raw(_) => None,
+        }
+    }
 }
