@@ -67,11 +67,6 @@ impl Parser {
         }
     }
 
-    /// The title that the stream itself carries, when it has changed.
-    pub fn take_title(&mut self) -> Option<String> {
-        None
-    }
-
     /// Bytes that were no part of any frame and were passed over, since the start.
     #[must_use]
     pub fn skipped_bytes(&self) -> u64 {

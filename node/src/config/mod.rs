@@ -84,6 +84,6 @@ pub struct Config {
     pub hold: Duration,
     /// The leader's heartbeat (200 ms).
     pub heartbeat: Duration,
-    /// Election timeout, least and most (500 to 1,000 ms).
+    /// Election timeout, least and most (600 to 1,000 ms).
     pub election: (Duration, Duration),
 }
