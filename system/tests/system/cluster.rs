@@ -77,7 +77,7 @@ fn the_majority_goes_on_without_the_leader_and_one_history_remains() {
     let cut = Instant::now();
     cluster.testbed.script(&["cut", &leader.to_string()]);
     let (_, outage) = wait_until("the majority takes writes", Duration::from_secs(8), || {
-        let (code, ..) = cluster.radioctl(others[0], &["--timeout", "1s", "create-mount", "/after-the-cut.mp3"]);
+        let (code, ..) = cluster.radioctl(others[0], &["--timeout", "400ms", "create-mount", "/after-the-cut.mp3"]);
         (code == 0 || code == 4).then_some(())
     });
     println!("majority took a write {:?} after the cut", cut.elapsed());
