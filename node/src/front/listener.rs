@@ -220,8 +220,11 @@ impl Listener {
         let Joined { burst, mut number } = joined;
         let content_type = burst.content_type.clone();
         let first = with_titles(&mut icy, &burst);
-        if let Err(ended) = write(&mut stream, &[&head[..], &first[..]].concat(), &sent).await {
-            return ended;
+        // Two writes, so that the burst is not copied for each listener.
+        for bytes in [&head[..], &first] {
+            if let Err(ended) = write(&mut stream, bytes, &sent).await {
+                return ended;
+            }
         }
         drop((head, burst, first));
         loop {
