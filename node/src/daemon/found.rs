@@ -88,7 +88,8 @@ async fn listed(config: &Config) -> Result<Birth, StartError> {
 /// Asks all at once: those of a list that start together have their ports open, and do not answer yet.
 async fn anybody_lives(urls: &[String]) -> bool {
     let mut probes = JoinSet::new();
-    for url in urls.iter().cloned() {
+    for url in urls {
+        let url = url.clone();
         probes.spawn(async move { peer::probe(&url).await });
     }
     while let Some(lives) = probes.join_next().await {
