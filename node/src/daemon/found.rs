@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use autoradio_proto::peer::JoinReply;
 use autoradio_store::{Consensus, Identity};
-use tokio::time::Instant;
+use tokio::{task::JoinSet, time::Instant};
 
 use super::{Birth, FirstMember, Start, StartError};
 use crate::{
@@ -75,16 +75,29 @@ async fn listed(config: &Config) -> Result<Birth, StartError> {
         ClusterState::Existing => join(config, others).await,
         ClusterState::New => {
             // A member of a cluster that lives makes the list's other members late, not founders.
-            for url in &others {
-                if peer::probe(url).await {
-                    return join(config, others).await;
-                }
+            if anybody_lives(&others).await {
+                return join(config, others).await;
             }
             let token = &config.initial_cluster_token;
             Birth::listed(token, &config.initial_cluster, &config.name)
                 .ok_or_else(|| StartError::NotListed { name: config.name.clone() })
         }
     }
+}
+
+/// Asks all at once: those of a list that start together have their ports open, and do not answer yet.
+async fn anybody_lives(urls: &[String]) -> bool {
+    let mut probes = JoinSet::new();
+    for url in urls {
+        let url = url.clone();
+        probes.spawn(async move { peer::probe(&url).await });
+    }
+    while let Some(lives) = probes.join_next().await {
+        if lives.unwrap_or(false) {
+            return true;
+        }
+    }
+    false
 }
 
 /// Asks these in turn to let this node in, until one does or refuses.

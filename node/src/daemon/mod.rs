@@ -8,6 +8,7 @@ mod http;
 mod node;
 mod notify;
 mod parts;
+mod ports;
 mod process;
 mod ready;
 mod setup;
