@@ -35,5 +35,6 @@ pub fn start(context: &Context) -> Result<Vec<SocketAddr>, FrontError> {
     for listener in listeners {
         context.tasks.spawn(accept::accept(front.clone(), listener));
     }
+    context.tasks.spawn(claim::sweep(context.clone()));
     Ok(addresses)
 }

@@ -341,9 +341,9 @@ impl SourceHandle {
         }
     }
 
-    /// The claim was made.
+    /// The claim was made. What it waited for the answer counts as no silence of the source.
     pub fn set_epoch(&self, epoch: u64) {
-        self.change(|s| s.epoch = epoch);
+        self.change(|s| (s.epoch, s.last_byte) = (epoch, Instant::now()));
     }
 
     /// Bytes came.

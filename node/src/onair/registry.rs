@@ -107,15 +107,16 @@ pub fn start(context: &Context) {
 }
 
 fn turn(ctx: &Context, due: &mut BTreeMap<MountName, Instant>) {
-    let (now, view) = (Instant::now(), ctx.view.now());
+    // Not the view's, which is older: a mount that a source or listener was let in to must not look deleted.
+    let (now, catalog) = (Instant::now(), ctx.raft.catalog());
     let hold = ctx.config.hold;
     for live in ctx.on_air.all() {
         let name = live.name();
-        let known = view.catalog.mounts.contains_key(name);
+        let known = catalog.mounts.contains_key(name);
         let idle = live.listeners() == 0
             && live.source().is_none()
             && live.silent_for().is_none_or(|silent| silent > hold + IDLE_MAX)
-            && !view.catalog.origins.contains_key(name);
+            && !catalog.origins.contains_key(name);
         if !known || idle {
             live.end();
             ctx.on_air.remove(name);
