@@ -97,9 +97,12 @@ pub fn start(context: &Context) {
         let mut due: BTreeMap<MountName, Instant> = BTreeMap::new();
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut catalogs = ctx.raft.watch_catalog();
         loop {
             tokio::select! {
                 _ = tick.tick() => turn(&ctx, &mut due),
+                // At once: a mount that was deleted and made anew must not begin with what was there before.
+                Ok(()) = catalogs.changed() => turn(&ctx, &mut due),
                 () = ctx.stop.cancelled() => return,
             }
         }
