@@ -4,6 +4,7 @@
 //! goes to hyper with the bytes put back.
 
 mod accept;
+mod admission;
 mod auth;
 mod body;
 mod claim;

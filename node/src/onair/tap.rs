@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use autoradio_media::{FrameKind, Position};
+use autoradio_media::{Container, FrameKind, Position};
 use bytes::Bytes;
 
 use super::live::LiveMount;
@@ -89,7 +89,7 @@ impl Tap for LogTap {
             for frame in frames {
                 let content_type =
                     self.live.with_log(|log| log.epoch_start(frame.position.epoch).map(|e| e.content_type.clone()));
-                if content_type.is_some_and(|new| new != self.content_type) {
+                if content_type.is_some_and(|new| !Container::same_stream(&new, &self.content_type)) {
                     return Next::NewType;
                 }
                 if frame.kind != FrameKind::Title {
