@@ -52,7 +52,7 @@ impl Tap for LogTap {
                 let content_type = log.epoch_start(point.first.epoch).map(|e| e.content_type.clone());
                 Some((point, content_type.unwrap_or_default(), log.title()))
             });
-            if let Some((point, content_type, title)) = found.filter(|_| self.live.live()) {
+            if let Some((point, content_type, title)) = found.filter(|_| self.live.live() && !self.live.catching_up()) {
                 self.at = Some(match point.first {
                     Position { epoch, seq: 0 } => Position { epoch: epoch.saturating_sub(1), seq: u64::MAX },
                     Position { epoch, seq } => Position { epoch, seq: seq - 1 },
