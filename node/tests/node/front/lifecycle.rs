@@ -82,6 +82,9 @@ async fn a_listener_stays_while_the_source_does_without_a_hold_and_with_its_send
     let (mut stream, _) = listener(context, "/live", "").await;
     stream.shutdown().await.unwrap();
     assert_eq!(read_to(&mut stream, ";").await, "one;");
+    let mut page = send(context, "GET /status.json HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    page.shutdown().await.unwrap();
+    assert!(head_of(&mut page).await.starts_with("HTTP/1.1 200 "));
     tokio::time::sleep(std::time::Duration::from_millis(1_500)).await;
     sender.write_all(b"two;").await.unwrap();
     assert_eq!(read_to(&mut stream, ";").await, "two;");
