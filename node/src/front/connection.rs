@@ -22,7 +22,7 @@ use crate::context::Context;
 const HEAD_LIMIT: Duration = Duration::from_secs(15);
 /// How long a short answer may take to be taken.
 const ANSWER_LIMIT: Duration = Duration::from_secs(10);
-/// A mount that is not known here may have been created a moment ago on another node: how long that is waited for.
+/// A mount or source that is not known here may have come a moment ago to another node: how long that is waited for.
 const CATCH_UP_LIMIT: Duration = Duration::from_secs(1);
 
 /// What all connections share. Cheap to clone.
@@ -57,9 +57,13 @@ impl Front {
         if let Some(mount) = known() {
             return Some(mount);
         }
-        // Without a majority this node's own knowledge must do.
-        let _caught_up = timeout(CATCH_UP_LIMIT, self.context().raft.barrier()).await;
+        self.catch_up().await;
         known()
+    }
+
+    /// Waits until this node knows what any node knew now; without a majority its own knowledge must do.
+    pub(super) async fn catch_up(&self) {
+        let _caught_up = timeout(CATCH_UP_LIMIT, self.context().raft.barrier()).await;
     }
 
     /// Whether these are the mount's credentials.

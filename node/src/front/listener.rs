@@ -108,9 +108,14 @@ async fn begin(
     }
     let hold = settings.hold_ms.map_or(ctx.config.hold, |ms| Duration::from_millis(ms.into()));
     let burst = settings.burst_ms.map_or(BURST, |ms| Duration::from_millis(ms.into()));
-    let there = has_source(ctx, mount)
-        || ctx.on_air.get(mount).and_then(|live| live.silent_for()).is_some_and(|silent| silent < hold);
-    if !there {
+    let there = || {
+        has_source(ctx, mount)
+            || ctx.on_air.get(mount).and_then(|live| live.silent_for()).is_some_and(|silent| silent < hold)
+    };
+    if !there() {
+        front.catch_up().await;
+    }
+    if !there() {
         request.refuse(&Refuse::SilentMount).await?;
         return Ok(None);
     }
