@@ -66,17 +66,17 @@ impl Front {
         let _caught_up = timeout(CATCH_UP_LIMIT, self.context().raft.barrier()).await;
     }
 
-    /// Whether these are the mount's credentials.
-    pub(super) async fn authorized(&self, mount: &Mount, head: &RequestHead) -> bool {
-        match head.basic_auth() {
-            Some((user, password)) => self.inner.auth.check(mount, &user, &password).await,
-            None => false,
-        }
+    /// Whether these are the mount's credentials; else what to answer.
+    pub(super) async fn authorized(&self, mount: &Mount, head: &RequestHead) -> Result<(), Refuse> {
+        let (user, password) = head.basic_auth().ok_or(Refuse::Unauthorized)?;
+        let right = self.inner.auth.check(mount, &user, &password).await?;
+        right.then_some(()).ok_or(Refuse::Unauthorized)
     }
 
-    /// Whether this is the mount's password.
-    pub(super) async fn password_right(&self, mount: &Mount, password: &str) -> bool {
-        self.inner.auth.check_password(mount, password).await
+    /// Whether this is the mount's password; else what to answer.
+    pub(super) async fn password_right(&self, mount: &Mount, password: &str) -> Result<(), Refuse> {
+        let right = self.inner.auth.check_password(mount, password).await?;
+        right.then_some(()).ok_or(Refuse::Unauthorized)
     }
 }
 

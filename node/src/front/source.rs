@@ -84,9 +84,7 @@ async fn admit(front: &Front, request: &Request, mount: &MountName) -> Result<Ad
     let ctx = front.context();
     let head = &request.head;
     let settings = front.mount(mount).await.ok_or(Refuse::UnknownMount)?;
-    if !front.authorized(&settings, head).await {
-        return Err(Refuse::Unauthorized);
-    }
+    front.authorized(&settings, head).await?;
     if drained(ctx) {
         return Err(Refuse::Busy("this node is drained and takes no new sources; send to another one".into()));
     }

@@ -16,8 +16,6 @@ use tokio::sync::{mpsc, watch};
 
 use super::chunks::Chunks;
 
-/// Frames came in within so long: the mount is live.
-const LIVE_WITHIN: Duration = Duration::from_secs(2);
 mod guards;
 mod listening;
 #[cfg(test)]
@@ -27,6 +25,8 @@ pub(super) use guards::CatchingUp;
 pub use guards::SourceHandle;
 pub use listening::Listening;
 
+/// Frames came in within so long: the mount is live.
+const LIVE_WITHIN: Duration = Duration::from_secs(2);
 const UNPOISONED: &str = "nothing panics while it holds a mount's log";
 
 /// What listeners wait for.
@@ -155,7 +155,7 @@ impl LiveMount {
             let mut log = self.log.write().expect(UNPOISONED);
             for frame in frames {
                 result = match (log.append(frame.clone()), &mut over_gaps) {
-                    (Err(LogError::Duplicate { .. }), _) => Ok(()),
+                    (Err(LogError::Duplicate { .. }), _) => continue,
                     (Err(LogError::Gap { .. }), Some(lost)) => log.append_after_gap(frame).map(|n| **lost += n),
                     (result, _) => result,
                 };
