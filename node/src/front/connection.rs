@@ -22,7 +22,7 @@ use crate::context::Context;
 const HEAD_LIMIT: Duration = Duration::from_secs(15);
 /// How long a short answer may take to be taken.
 const ANSWER_LIMIT: Duration = Duration::from_secs(10);
-/// A mount that is not known here may have been created a moment ago on another node: how long that is waited for.
+/// A mount or source that is not known here may have come a moment ago to another node: how long that is waited for.
 const CATCH_UP_LIMIT: Duration = Duration::from_secs(1);
 
 /// What all connections share. Cheap to clone.
@@ -57,22 +57,26 @@ impl Front {
         if let Some(mount) = known() {
             return Some(mount);
         }
-        // Without a majority this node's own knowledge must do.
-        let _caught_up = timeout(CATCH_UP_LIMIT, self.context().raft.barrier()).await;
+        self.catch_up().await;
         known()
     }
 
-    /// Whether these are the mount's credentials.
-    pub(super) async fn authorized(&self, mount: &Mount, head: &RequestHead) -> bool {
-        match head.basic_auth() {
-            Some((user, password)) => self.inner.auth.check(mount, &user, &password).await,
-            None => false,
-        }
+    /// Waits until this node knows what any node knew now; without a majority its own knowledge must do.
+    pub(super) async fn catch_up(&self) {
+        let _caught_up = timeout(CATCH_UP_LIMIT, self.context().raft.barrier()).await;
     }
 
-    /// Whether this is the mount's password.
-    pub(super) async fn password_right(&self, mount: &Mount, password: &str) -> bool {
-        self.inner.auth.check_password(mount, password).await
+    /// Whether these are the mount's credentials; else what to answer.
+    pub(super) async fn authorized(&self, mount: &Mount, head: &RequestHead) -> Result<(), Refuse> {
+        let (user, password) = head.basic_auth().ok_or(Refuse::Unauthorized)?;
+        let right = self.inner.auth.check(mount, &user, &password).await?;
+        right.then_some(()).ok_or(Refuse::Unauthorized)
+    }
+
+    /// Whether this is the mount's password; else what to answer.
+    pub(super) async fn password_right(&self, mount: &Mount, password: &str) -> Result<(), Refuse> {
+        let right = self.inner.auth.check_password(mount, password).await?;
+        right.then_some(()).ok_or(Refuse::Unauthorized)
     }
 }
 
