@@ -4,6 +4,7 @@ pub mod args;
 mod environment;
 mod facts;
 mod files;
+mod listed;
 mod resolve;
 
 pub use environment::with_environment;
