@@ -11,7 +11,7 @@ mod report;
 mod service;
 
 pub use connect::{MESSAGE_MAX_BYTES, endpoint};
-pub use envelope::{CallFrom, Envelope};
+pub use envelope::{CLUSTER_ID_MISMATCH, CallFrom, Envelope};
 pub use fabric_service::{BatchStream, FabricService};
 pub use join::{Applicant, JoinError, ask_to_join, probe};
 pub use listen::{bind, serve};
