@@ -8,7 +8,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 #[derive(Debug, Parser)]
 #[command(name = "autoradio-node", version, disable_help_subcommand = true)]
 #[command(after_help = "Every option is also read from the environment: --max-clients from AUTORADIO_MAX_CLIENTS.\n\
-    etcd's own are also read under etcd's names: ETCD_NAME, ETCD_INITIAL_CLUSTER, and so on.")]
+    etcd's own are also read under etcd's names: ETCD_NAME, ETCD_INITIAL_CLUSTER, and so on.\n\
+    Variables that are not set are looked up in /etc/default/autoradio and /etc/default/etcd.")]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]

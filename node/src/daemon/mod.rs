@@ -13,6 +13,7 @@ mod process;
 mod ready;
 mod setup;
 mod socket;
+mod strangers;
 
 pub use birth::{Birth, FirstMember};
 pub use error::StartError;

@@ -8,7 +8,7 @@ use autoradio_store::{Consensus, Options, Role};
 use tokio::{net::TcpListener, sync::watch, time::timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{Birth, StartError, client_port, found, parts, ports, ready};
+use super::{Birth, StartError, client_port, found, parts, ports, ready, strangers};
 use crate::{
     config::Config,
     context::Context,
@@ -175,7 +175,8 @@ impl Node {
         }
         let (context, stop) = (self.context.clone(), self.core_stop.clone());
         self.core_tasks.spawn(async move {
-            stop.run_until_cancelled(settle(&context, &birth)).await;
+            let looking = strangers::watch(context.clone(), birth.clone());
+            stop.run_until_cancelled(async { tokio::join!(settle(&context, &birth), looking) }).await;
         });
         Ok(())
     }
