@@ -4,8 +4,9 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use crate::{
     Event, EventKind, KeyValue, Member, Mount, MountName, NodeId, Origin, Revision,
-    mvcc::{Mvcc, Span},
+    mvcc::Mvcc,
     schema::{self, Kind},
+    span::Span,
 };
 
 /// Mounts, members and origins at one revision. Cheap to clone.
@@ -48,7 +49,7 @@ impl Catalog {
                 }
                 Kind::Origin(name) => {
                     let origins = Arc::make_mut(&mut self.origins);
-                    match put.and_then(|kv| Claim::of(kv)) {
+                    match put.and_then(Claim::of) {
                         Some(claim) => origins.insert(name, claim),
                         None => origins.remove(&name),
                     };
