@@ -46,8 +46,7 @@ pub(super) async fn stream(context: &Context) -> Result<ReceiverStream<Result<Sn
         while !rest.is_empty() {
             let blob = rest.split_to(SNAPSHOT_PIECE_BYTES.min(rest.len()));
             let remaining_bytes = rest.len() as u64;
-            let piece =
-                SnapshotResponse { header: Some(head.clone()), remaining_bytes, blob, version: SERVER_VERSION.into() };
+            let piece = SnapshotResponse { header: Some(head), remaining_bytes, blob, version: SERVER_VERSION.into() };
             let sent = stop.run_until_cancelled(timeout(SEND_TIMEOUT, sender.send(Ok(piece)))).await;
             if !matches!(sent, Some(Ok(Ok(())))) {
                 return;

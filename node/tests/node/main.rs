@@ -2,6 +2,7 @@
 #![allow(missing_docs)]
 
 mod cluster;
+mod etcd;
 mod front;
 mod setup;
 mod support;
