@@ -16,16 +16,16 @@ const SETTINGS: [&str; 8] = ["burst", "hold", "max-listeners", "public", "title"
 pub(crate) struct Args {
     /// The daemon's socket [env: AUTORADIO_ADMIN_SOCKET] [default: /run/autoradio/admin.sock]
     // The environment is read elsewhere: clap would take a variable and an option for a conflict.
-    #[arg(long, global = true, value_name = "PATH", conflicts_with = "server")]
+    #[arg(long, global = true, help_heading = "Global options", value_name = "PATH", conflicts_with = "server")]
     pub(crate) socket: Option<PathBuf>,
     /// A node's client port instead, 2379 unless told; several, by commas, are tried in order [env: AUTORADIO_SERVER]
-    #[arg(long, global = true, value_name = "HOST[:PORT]")]
+    #[arg(long, global = true, help_heading = "Global options", value_name = "HOST[:PORT]")]
     pub(crate) server: Option<String>,
     /// Tables for people, JSON for programs
-    #[arg(short, long, global = true, value_enum, default_value_t)]
+    #[arg(short, long, global = true, help_heading = "Global options", value_enum, default_value_t)]
     pub(crate) output: Output,
     /// The longest to wait for an answer
-    #[arg(long, global = true, value_name = "TIME", default_value = "10s", value_parser = duration::parse_limit)]
+    #[arg(long, global = true, help_heading = "Global options", value_name = "TIME", default_value = "10s", value_parser = duration::parse_limit)]
     pub(crate) timeout: Duration,
     /// What to do.
     #[command(subcommand)]

@@ -11,7 +11,7 @@ use tokio::{
 use tonic::transport::{Channel, Endpoint, Uri};
 use tower::service_fn;
 
-use crate::error::{CliError, Effect};
+use crate::error::CliError;
 
 /// Where a packaged daemon has its socket.
 const SOCKET: &str = "/run/autoradio/admin.sock";
@@ -21,6 +21,9 @@ const PORT: u16 = 2379;
 
 /// The longest that one of several servers may keep the next one waiting.
 const CONNECT_MAX: Duration = Duration::from_secs(3);
+
+/// Why there is no connection when nothing at all was heard.
+const LATE: &str = "no answer in time";
 
 /// The largest answer: some tens of thousands of mounts.
 const ANSWER_MAX: usize = 64 << 20;
@@ -95,7 +98,7 @@ async fn by_socket(path: PathBuf, deadline: Instant) -> Result<Channel, CliError
     let error = match timeout_at(deadline, endpoint.connect_with_connector(dial)).await {
         Ok(Ok(channel)) => return Ok(channel),
         Ok(Err(error)) => error,
-        Err(_) => return Err(late(path.display().to_string())),
+        Err(_) => return Err(CliError::Connect { address: path.display().to_string(), reason: LATE.into() }),
     };
     Err(match io_kind(&error) {
         Some(io::ErrorKind::NotFound) => CliError::NoSocket(path),
@@ -132,13 +135,8 @@ async fn by_server(address: &str, deadline: Instant) -> Result<Channel, String> 
     });
     match timeout_at(deadline, endpoint.connect_with_connector(dial)).await {
         Ok(connected) => connected.map_err(|error| root(&error)),
-        Err(_) => Err("no answer in time".into()),
+        Err(_) => Err(LATE.into()),
     }
-}
-
-fn late(address: String) -> CliError {
-    // Nothing was asked yet: nothing can have happened.
-    CliError::Broken { what: format!("connecting to {address}"), effect: Effect::Reads, reason: "no answer".into() }
 }
 
 /// The kind of the I/O error below `error`.

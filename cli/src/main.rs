@@ -60,14 +60,17 @@ fn run(args: Args) -> Result<Exit, CliError> {
         confirm::delete(name, *yes)?;
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(CliError::Output)?;
-    runtime.block_on(async {
+    let ended = runtime.block_on(async {
         if watch {
             return self::watch(&session, &args.command).await;
         }
         let outcome = session.run(&args.command).await?;
         print(&outcome.text)?;
         Ok(outcome.exit)
-    })
+    });
+    // A name that is still being looked up would keep the process beyond its time limit.
+    runtime.shutdown_background();
+    ended
 }
 
 /// Shows it again and again, until it is interrupted or nobody reads it any more.

@@ -47,18 +47,9 @@ impl Barrier {
         let stopped = || ConsensusError::Stopped("reads are not served any more".into());
         let wait = async {
             self.waiters.send(sender).await.map_err(|_| stopped())?;
-            receiver.await.map_err(|_| stopped())?.map_err(|shared| copy(&shared))
+            receiver.await.map_err(|_| stopped())?.map_err(|shared| shared.copy())
         };
         tokio::time::timeout(timeout, wait).await.map_err(|_| ConsensusError::Timeout(timeout))?
-    }
-}
-
-/// One round's error for each of those who shared it.
-fn copy(error: &ConsensusError) -> ConsensusError {
-    match error {
-        ConsensusError::NotLeader { leader } => ConsensusError::NotLeader { leader: *leader },
-        ConsensusError::Timeout(limit) => ConsensusError::Timeout(*limit),
-        other => ConsensusError::Stopped(other.to_string()),
     }
 }
 

@@ -1,7 +1,7 @@
 //! A node's consensus as the daemon uses it.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     path::Path,
     sync::{Arc, Mutex},
     thread::JoinHandle,
@@ -11,30 +11,30 @@ use std::{
 use autoradio_machine::{Command, LogIndex, Machine, NodeId, Response, Revision};
 use bytes::Bytes;
 use openraft::{
-    ChangeMembers, Config, Raft, SnapshotPolicy,
+    Raft,
     error::{CheckIsLeaderError, ClientWriteError, InitializeError, RaftError},
 };
 use tokio::sync::watch;
 
 use crate::{
-    ConsensusError, Identity, Observer, Options, RaftStatus, RpcKind, StoreError, Transport,
+    ConsensusError, Identity, Observer, Options, RaftStatus, Role, RpcKind, StoreError, Transport,
     barrier::Barrier,
-    files, identity,
-    log::LogStore,
+    identity,
     network::{self, Network},
-    snapshot::{Kept, Snapshots},
-    state::{SharedMachine, StateMachine},
-    types::{Metrics, Payload, Peer, SnapshotMeta, TypeConfig},
+    open,
+    proposals::Proposals,
+    state::SharedMachine,
+    types::{Outcome, Payload, Peer, Reply, TypeConfig},
 };
 
-/// A message of snapshots and appends must fit the peers' limit with room to spare.
-const SNAPSHOT_CHUNK_BYTES: u64 = 1024 * 1024;
-/// The append RPC's time limit is the heartbeat interval: what is sent in one must be synced in one.
-const PAYLOAD_ENTRIES_MAX: u64 = 128;
-const INSTALL_SNAPSHOT_TIMEOUT_MS: u64 = 10_000;
 /// How long a closing store is waited for.
 const CLOSE_LIMIT: Duration = Duration::from_secs(3);
-const READ_ROUND_LIMIT: Duration = Duration::from_secs(5);
+/// How long a round of heartbeats may take that readers share, or an entry that proposals share.
+const ROUND_LIMIT: Duration = Duration::from_secs(5);
+/// The largest command: etcd's 1.5 MiB for a request, and room for what encloses it.
+const COMMAND_BYTES_MAX: usize = 2 * 1024 * 1024;
+/// A leader that no majority has answered for so many election timeouts has surely been replaced, or could be.
+const UNHEARD_ELECTIONS: u32 = 2;
 
 /// An applied proposal.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,9 +50,11 @@ pub struct Proposed {
 /// A node's consensus: cheap to clone, all clones are one.
 #[derive(Clone)]
 pub struct Consensus {
-    raft: Raft<TypeConfig>,
+    pub(crate) raft: Raft<TypeConfig>,
     machine: SharedMachine,
     barrier: Barrier,
+    proposals: Proposals,
+    unheard_max_ms: u64,
     status: watch::Receiver<RaftStatus>,
     flusher: Arc<Mutex<Option<JoinHandle<()>>>>,
 }
@@ -61,90 +63,6 @@ impl std::fmt::Debug for Consensus {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Consensus").field("status", &*self.status.borrow()).finish_non_exhaustive()
     }
-}
-
-type Opened = (LogStore, JoinHandle<()>, StateMachine);
-
-/// Everything that blocks: folder, identity, log, newest snapshot.
-fn open_folder(options: &Options, identity: &Identity, observer: Arc<dyn Observer>) -> Result<Opened, StoreError> {
-    let dir = &options.dir;
-    let io_error = |source| StoreError::Io { what: format!("making {}", dir.display()), source };
-    std::fs::create_dir_all(dir).map_err(io_error)?;
-    match identity::read(dir)? {
-        Some(found) if found == *identity => {}
-        Some(found) => {
-            let reason = format!("it belongs to node {:x} of cluster {:x}", found.node_id, found.cluster_id);
-            return Err(StoreError::Damaged { dir: dir.clone(), reason });
-        }
-        None => {
-            identity::write(dir, identity)?;
-            if let Some(parent) = dir.parent() {
-                files::sync_folder(parent).map_err(io_error)?;
-            }
-        }
-    }
-    let (log, flusher) = LogStore::open(&dir.join("log"))?;
-    let snapshots = Snapshots::open(dir.join("snapshots"))
-        .map_err(|source| StoreError::Io { what: "opening the snapshots".into(), source })?;
-    let kept = restore(dir, &log, &snapshots)?;
-    Ok((log, flusher, StateMachine::new(kept, snapshots, observer)))
-}
-
-/// The newest snapshot that can be read, if the log still leads on from it.
-fn restore(dir: &Path, log: &LogStore, snapshots: &Snapshots) -> Result<Option<(SnapshotMeta, Machine)>, StoreError> {
-    let damaged = |reason: String| StoreError::Damaged { dir: dir.to_owned(), reason };
-    let (kept, wrong) = snapshots.newest()?;
-    for reason in &wrong {
-        tracing::warn!(%reason, "a snapshot cannot be read");
-    }
-    let purged = log.purged().map_err(|source| StoreError::Io { what: "reading the log's marks".into(), source })?;
-    let covered = kept.as_ref().and_then(|k| k.meta.last_log_id).map_or(0, |id| id.index);
-    if purged.is_some_and(|id| id.index > covered) {
-        let gone = format!("no readable snapshot leads to the log's first entry; {}", wrong.join("; "));
-        return Err(damaged(gone));
-    }
-    kept.map(|Kept { meta, machine }| {
-        let machine = Machine::from_snapshot(&machine).map_err(|e| damaged(e.to_string()))?;
-        Ok((meta, machine))
-    })
-    .transpose()
-}
-
-fn config(options: &Options, identity: &Identity) -> Config {
-    let ms = |d: Duration| u64::try_from(d.as_millis()).unwrap_or(u64::MAX);
-    Config {
-        cluster_name: format!("{:x}", identity.cluster_id),
-        heartbeat_interval: ms(options.heartbeat),
-        election_timeout_min: ms(options.election.0),
-        election_timeout_max: ms(options.election.1),
-        install_snapshot_timeout: INSTALL_SNAPSHOT_TIMEOUT_MS,
-        max_payload_entries: PAYLOAD_ENTRIES_MAX,
-        snapshot_policy: SnapshotPolicy::LogsSinceLast(options.snapshot_every_entries),
-        replication_lag_threshold: options.snapshot_every_entries.max(options.keep_entries),
-        max_in_snapshot_log_to_keep: options.keep_entries,
-        snapshot_max_chunk_size: SNAPSHOT_CHUNK_BYTES,
-        ..Config::default()
-    }
-}
-
-fn stopped(error: impl std::fmt::Display) -> ConsensusError {
-    ConsensusError::Stopped(error.to_string())
-}
-
-/// Follows openraft's metrics and says them in our words, for as long as anybody listens.
-fn follow(mut metrics: watch::Receiver<Metrics>) -> watch::Receiver<RaftStatus> {
-    // Cloned at once: a borrowed value would block the consensus.
-    let first = RaftStatus::of(&metrics.borrow_and_update().clone());
-    let (sender, receiver) = watch::channel(first);
-    tokio::spawn(async move {
-        while metrics.changed().await.is_ok() {
-            let status = RaftStatus::of(&metrics.borrow_and_update().clone());
-            if sender.send(status).is_err() {
-                return;
-            }
-        }
-    });
-    receiver
 }
 
 impl Consensus {
@@ -166,23 +84,27 @@ impl Consensus {
         transport: Arc<dyn Transport>,
         observer: Arc<dyn Observer>,
     ) -> Result<Self, StoreError> {
-        let config = config(&options, &identity);
+        let config = open::config(&options, &identity);
         let io_error = |what: &str, e: &dyn std::fmt::Display| StoreError::Io {
             what: what.into(),
             source: std::io::Error::other(e.to_string()),
         };
         let config = config.validate().map_err(|e| io_error("checking the consensus' options", &e))?;
         let (node_id, dir) = (identity.node_id, options.dir.clone());
-        let (log, flusher, state) = tokio::task::spawn_blocking(move || open_folder(&options, &identity, observer))
+        let unheard_max_ms = (options.election.1 * UNHEARD_ELECTIONS).as_millis().try_into().unwrap_or(u64::MAX);
+        let (log, flusher, state) = tokio::task::spawn_blocking(move || open::folder(&options, &identity, observer))
             .await
-            .map_err(|e| io_error("opening the store", &e))??;
+            // What is damaged in a way that its authors did not foresee makes them panic.
+            .map_err(|e| StoreError::Damaged { dir: dir.clone(), reason: e.to_string() })??;
         let machine = state.machine();
         let raft = Raft::new(node_id, Arc::new(config), Network { transport }, log, state)
             .await
             .map_err(|e| StoreError::Damaged { dir, reason: e.to_string() })?;
-        let (status, reads) = (follow(raft.metrics()), raft.clone());
+        let (status, reads, writes) = (open::follow(raft.metrics()), raft.clone(), raft.clone());
         let barrier = Barrier::start(move || read_round(reads.clone()));
-        Ok(Self { raft, machine, barrier, status, flusher: Arc::new(Mutex::new(Some(flusher))) })
+        let proposals = Proposals::start(move |commands| write_round(writes.clone(), commands));
+        let flusher = Arc::new(Mutex::new(Some(flusher)));
+        Ok(Self { raft, machine, barrier, proposals, unheard_max_ms, status, flusher })
     }
 
     /// Makes a new cluster of these voters (id to peer address). Idempotent on a node that has a log already.
@@ -198,15 +120,28 @@ impl Consensus {
         }
     }
 
-    /// Proposes a command on the leader and waits until it is applied here.
+    /// Proposes a command on the leader and waits until it is applied here. Commands that wait together share an entry.
     ///
     /// # Errors
-    /// [`ConsensusError`].
+    /// [`ConsensusError`]; `NotLeader` and `NoQuorum` only where the command was surely not carried out.
     pub async fn propose(&self, command: &Command, timeout: Duration) -> Result<Proposed, ConsensusError> {
-        let write = self.raft.client_write(Payload(Bytes::from(command.encode())));
-        let written = within(timeout, write).await?.map_err(write_error)?;
-        let outcome = written.data.0.ok_or_else(|| stopped("a command was answered as if it were none"))?;
-        Ok(Proposed { index: written.log_id.index, revision: outcome.revision, response: outcome.result? })
+        let command = Bytes::from(command.encode());
+        if command.len() > COMMAND_BYTES_MAX {
+            return Err(ConsensusError::TooLarge { bytes: command.len(), max: COMMAND_BYTES_MAX });
+        }
+        // openraft's leader that is cut off would go on filling its log with what it cannot commit.
+        if self.status.borrow().role == Role::Leader && !self.leads() {
+            return Err(ConsensusError::NoQuorum);
+        }
+        let (index, outcome) = self.proposals.propose(command, timeout).await?;
+        Ok(Proposed { index, revision: outcome.revision, response: outcome.result? })
+    }
+
+    /// Whether this node leads, and heard a majority of late.
+    #[must_use]
+    pub fn leads(&self) -> bool {
+        let status = self.status.borrow();
+        status.role == Role::Leader && status.millis_since_quorum_ack.is_none_or(|ms| ms <= self.unheard_max_ms)
     }
 
     /// On the leader: an index such that a read at a state that has applied it is linearizable.
@@ -259,46 +194,6 @@ impl Consensus {
         .map_err(stopped)
     }
 
-    /// On the leader: adds a learner (not blocking on its catching up), or changes a node's address.
-    ///
-    /// # Errors
-    /// [`ConsensusError`].
-    pub async fn set_learner(&self, node: NodeId, addr: String, timeout: Duration) -> Result<(), ConsensusError> {
-        let peer = Peer { addr };
-        if self.status().addresses.contains_key(&node) {
-            return self.change(ChangeMembers::SetNodes(BTreeMap::from([(node, peer)])), true, timeout).await;
-        }
-        within(timeout, self.raft.add_learner(node, peer, false)).await?.map_err(write_error)?;
-        Ok(())
-    }
-
-    /// On the leader: makes exactly these the voters; voters that are left out are removed whole.
-    ///
-    /// # Errors
-    /// [`ConsensusError`].
-    pub async fn set_voters(&self, voters: Vec<NodeId>, timeout: Duration) -> Result<(), ConsensusError> {
-        let voters: BTreeSet<_> = voters.into_iter().collect();
-        self.change(ChangeMembers::ReplaceAllVoters(voters), false, timeout).await
-    }
-
-    /// On the leader: removes learners.
-    ///
-    /// # Errors
-    /// [`ConsensusError`].
-    pub async fn remove_learners(&self, nodes: Vec<NodeId>, timeout: Duration) -> Result<(), ConsensusError> {
-        self.change(ChangeMembers::RemoveNodes(nodes.into_iter().collect()), true, timeout).await
-    }
-
-    async fn change(
-        &self,
-        change: ChangeMembers<NodeId, Peer>,
-        retain: bool,
-        timeout: Duration,
-    ) -> Result<(), ConsensusError> {
-        within(timeout, self.raft.change_membership(change, retain)).await?.map_err(write_error)?;
-        Ok(())
-    }
-
     /// Writes a snapshot now and waits for it.
     ///
     /// # Errors
@@ -337,28 +232,40 @@ impl Consensus {
     }
 }
 
-async fn within<T>(limit: Duration, future: impl Future<Output = T>) -> Result<T, ConsensusError> {
+fn stopped(error: impl std::fmt::Display) -> ConsensusError {
+    ConsensusError::Stopped(error.to_string())
+}
+
+pub(crate) async fn within<T>(limit: Duration, future: impl Future<Output = T>) -> Result<T, ConsensusError> {
     tokio::time::timeout(limit, future).await.map_err(|_| ConsensusError::Timeout(limit))
 }
 
 async fn read_round(raft: Raft<TypeConfig>) -> Result<LogIndex, ConsensusError> {
-    match within(READ_ROUND_LIMIT, raft.get_read_log_id()).await? {
+    match within(ROUND_LIMIT, raft.get_read_log_id()).await? {
         Ok((read, applied)) => Ok(read.max(applied).map_or(0, |id| id.index)),
         Err(RaftError::APIError(CheckIsLeaderError::ForwardToLeader(forward))) => {
             Err(ConsensusError::NotLeader { leader: forward.leader_id })
         }
-        Err(RaftError::APIError(CheckIsLeaderError::QuorumNotEnough(_))) => {
-            Err(ConsensusError::Timeout(READ_ROUND_LIMIT))
-        }
+        Err(RaftError::APIError(CheckIsLeaderError::QuorumNotEnough(_))) => Err(ConsensusError::NoQuorum),
         Err(RaftError::Fatal(fatal)) => Err(stopped(fatal)),
     }
+}
+
+async fn write_round(raft: Raft<TypeConfig>, commands: Vec<Bytes>) -> Result<(LogIndex, Vec<Outcome>), ConsensusError> {
+    let count = commands.len();
+    let written = within(ROUND_LIMIT, raft.client_write(Payload(commands))).await?.map_err(write_error)?;
+    let Reply(outcomes) = written.data;
+    if outcomes.len() != count {
+        return Err(stopped(format!("{count} commands got {} answers", outcomes.len())));
+    }
+    Ok((written.log_id.index, outcomes))
 }
 
 fn read<T: serde::de::DeserializeOwned>(payload: &[u8]) -> Result<T, ConsensusError> {
     network::decode(payload).map_err(stopped)
 }
 
-fn write_error(error: RaftError<NodeId, ClientWriteError<NodeId, Peer>>) -> ConsensusError {
+pub(crate) fn write_error(error: RaftError<NodeId, ClientWriteError<NodeId, Peer>>) -> ConsensusError {
     match error {
         RaftError::APIError(ClientWriteError::ForwardToLeader(forward)) => {
             ConsensusError::NotLeader { leader: forward.leader_id }

@@ -16,15 +16,38 @@ pub enum ConsensusError {
         /// Who leads, where known.
         leader: Option<NodeId>,
     },
-    /// No majority, or no answer in time. A proposal may still be carried out later.
-    #[error("no majority of the voters answered in {0:?}; the change may or may not have been made")]
+    /// This node led, and no majority of the voters answers it: surely not carried out.
+    #[error("no majority of the cluster can be reached; changes are refused until one is")]
+    NoQuorum,
+    /// No answer in time. A proposal may still be carried out later.
+    #[error("not done within {0:?} (is a majority of the cluster in reach?); a change may or may not have been made")]
     Timeout(Duration),
+    /// A command that no entry may carry.
+    #[error("the change is {bytes} bytes long; at most {max} are possible")]
+    TooLarge {
+        /// Its bytes.
+        bytes: usize,
+        /// What is possible.
+        max: usize,
+    },
     /// The membership change asked for cannot be made now.
     #[error("membership cannot be changed now: {0}")]
     Membership(String),
     /// Stopped.
     #[error("the consensus has stopped: {0}")]
     Stopped(String),
+}
+
+impl ConsensusError {
+    /// The same for another who shared what failed. (Refusals are answered one by one and never shared.)
+    pub(crate) fn copy(&self) -> Self {
+        match self {
+            Self::NotLeader { leader } => Self::NotLeader { leader: *leader },
+            Self::NoQuorum => Self::NoQuorum,
+            Self::Timeout(limit) => Self::Timeout(*limit),
+            other => Self::Stopped(other.to_string()),
+        }
+    }
 }
 
 /// Log, snapshots or identity could not be read or written.

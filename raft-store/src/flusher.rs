@@ -58,20 +58,53 @@ fn gone() -> io::Error {
 }
 
 fn run(receiver: &Receiver<Waiter>, mut sync: Sync) {
+    // After a failure the kernel takes the pages that were not written for clean, and says that all is well the next time:
+    // nothing is durable any more until the log was opened anew.
+    let mut failed: Option<io::Error> = None;
     while let Ok(first) = receiver.recv() {
         // Whoever waits now has written before now.
         let waiters: Vec<_> = std::iter::once(first).chain(receiver.try_iter()).collect();
-        let result = sync();
-        if let Err(error) = &result {
+        if failed.is_none()
+            && let Err(error) = sync()
+        {
             tracing::error!(%error, "the log could not be made durable");
+            failed = Some(error);
         }
         for waiter in waiters {
-            let result = result.as_ref().map(|()| ()).map_err(|e| io::Error::new(e.kind(), e.to_string()));
+            let result = failed.as_ref().map_or(Ok(()), |e| Err(io::Error::new(e.kind(), e.to_string())));
             match waiter {
                 Waiter::Append(callback) => callback.log_io_completed(result),
                 // Who does not wait any more needs no answer.
                 Waiter::Other(sender) => drop(sender.send(result)),
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    /// A disk that does what it is told, in order; then all is well.
+    fn disk(mut script: Vec<io::Result<()>>) -> (Flusher, Arc<Mutex<u32>>) {
+        let syncs = Arc::new(Mutex::new(0));
+        let count = syncs.clone();
+        script.reverse();
+        let sync = move || {
+            *count.lock().unwrap() += 1;
+            script.pop().unwrap_or(Ok(()))
+        };
+        (Flusher::start(Box::new(sync)).unwrap().0, syncs)
+    }
+
+    #[tokio::test]
+    async fn a_disk_that_failed_once_is_never_believed_again() {
+        let (flusher, syncs) = disk(vec![Ok(()), Err(io::Error::other("no space"))]);
+        assert!(flusher.wait().await.is_ok());
+        assert!(flusher.wait().await.is_err());
+        assert!(flusher.wait().await.unwrap_err().to_string().contains("no space"));
+        assert_eq!(*syncs.lock().unwrap(), 2);
     }
 }

@@ -5,15 +5,12 @@
 //! files of their own; the files that it makes all the same are synced by us.
 
 use std::{
-    collections::BTreeSet,
-    ffi::OsString,
     fmt::Debug,
-    fs::{self, File},
+    fs::File,
     io,
     ops::{Bound, RangeBounds},
-    path::{Path, PathBuf},
+    path::Path,
     thread::JoinHandle,
-    time::{Duration, Instant},
 };
 
 use openraft::{LogState, OptionalSend, RaftLogReader, StorageIOError, storage::LogFlushed, storage::RaftLogStorage};
@@ -22,15 +19,16 @@ use serde::{Serialize, de::DeserializeOwned};
 use crate::{
     StoreError, files,
     flusher::Flusher,
+    sled_folder::{Blobs, damaged, open_sled},
     types::{Entry, LogId, StorageError, TypeConfig, Vote},
 };
 
 /// The format of values that this program writes, and the newest that it reads.
 const FORMAT: u8 = 1;
 const PIECE_BYTES: usize = 100 * 1024;
-const CACHE_BYTES: u64 = 32 * 1024 * 1024;
-/// A dropped sled lets go of its lock a moment later.
-const LOCK_PATIENCE: Duration = Duration::from_secs(2);
+/// What one message to a follower carries (or one entry, if that has more): it must get there, and onto the disk, within a
+/// heartbeat, or it would be sent again for ever.
+const READ_BYTES_MAX: usize = 512 * 1024;
 
 /// Written once when the database is made: sled takes a database whose beginning is damaged for an empty one, and a
 /// node that forgot its vote could vote twice.
@@ -63,7 +61,7 @@ impl LogStore {
         }
         let file = File::open(dir.join("db")).map_err(io_error("opening db in"))?;
         let flush = db.clone();
-        let mut blobs = Blobs { dir: dir.join("blobs"), synced: BTreeSet::new() };
+        let mut blobs = Blobs::of(dir.join("blobs"));
         let mut sync = move || {
             flush.flush().map_err(io::Error::other)?;
             blobs.sync()?;
@@ -120,7 +118,8 @@ impl LogStore {
         Ok(())
     }
 
-    fn read_entries(&self, range: impl RangeBounds<u64>) -> io::Result<Vec<Entry>> {
+    /// The entries of a range; the first of them only, where they have more than `most` bytes.
+    fn read_entries(&self, range: impl RangeBounds<u64>, most: usize) -> io::Result<Vec<Entry>> {
         let start = match range.start_bound() {
             Bound::Included(index) => *index,
             Bound::Excluded(index) => index.saturating_add(1),
@@ -134,7 +133,7 @@ impl LogStore {
         if start >= end {
             return Ok(Vec::new());
         }
-        let mut entries = Vec::new();
+        let (mut entries, mut read) = (Vec::new(), 0usize);
         let mut bytes: Vec<u8> = Vec::new();
         for found in self.log.range(key(start, 0).to_vec()..key(end, 0).to_vec()) {
             let (found, piece) = found?;
@@ -142,7 +141,11 @@ impl LogStore {
             if found.ends_with(&[0, 0]) && !bytes.is_empty() {
                 entries.push(decode(&bytes)?);
                 bytes.clear();
+                if read > most {
+                    return Ok(entries);
+                }
             }
+            read = read.saturating_add(piece.len());
             bytes.extend_from_slice(&piece);
         }
         if !bytes.is_empty() {
@@ -154,66 +157,7 @@ impl LogStore {
     fn last(&self) -> io::Result<Option<LogId>> {
         let Some((found, _)) = self.log.last()? else { return Ok(None) };
         let (index, _) = found.split_first_chunk::<8>().ok_or_else(|| invalid("a key of the log is too short"))?;
-        Ok(self.read_entries(u64::from_be_bytes(*index)..)?.last().map(|entry| entry.log_id))
-    }
-}
-
-/// sled writes a node of its tree that has grown large into a file of its own, and syncs neither it nor the folder.
-struct Blobs {
-    dir: PathBuf,
-    synced: BTreeSet<OsString>,
-}
-
-impl Blobs {
-    fn sync(&mut self) -> io::Result<()> {
-        let names: BTreeSet<_> =
-            fs::read_dir(&self.dir)?.map(|e| e.map(|e| e.file_name())).collect::<Result<_, _>>()?;
-        let new: Vec<_> = names.difference(&self.synced).collect();
-        for name in &new {
-            match File::open(self.dir.join(name)) {
-                Ok(file) => file.sync_all()?,
-                // sled has no use for it any more.
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) => return Err(error),
-            }
-        }
-        if !new.is_empty() {
-            files::sync_folder(&self.dir)?;
-        }
-        self.synced = names;
-        Ok(())
-    }
-}
-
-fn open_sled(dir: &Path) -> Result<sled::Db, StoreError> {
-    let start = Instant::now();
-    loop {
-        let config = sled::Config::new()
-            .path(dir)
-            .cache_capacity(CACHE_BYTES)
-            .mode(sled::Mode::HighThroughput)
-            .flush_every_ms(None);
-        match config.open() {
-            Ok(db) => return Ok(db),
-            Err(sled::Error::Io(error)) if error.to_string().contains("could not acquire lock") => {
-                if start.elapsed() > LOCK_PATIENCE {
-                    return Err(StoreError::InUse { dir: dir.to_owned() });
-                }
-                // Called on a thread that may block.
-                std::thread::sleep(Duration::from_millis(20));
-            }
-            Err(error) => return Err(damaged(dir, &error)),
-        }
-    }
-}
-
-fn damaged(dir: &Path, error: &sled::Error) -> StoreError {
-    match error {
-        sled::Error::Io(source) => StoreError::Io {
-            what: format!("opening the log in {}", dir.display()),
-            source: io::Error::new(source.kind(), source.to_string()),
-        },
-        other => StoreError::Damaged { dir: dir.to_owned(), reason: other.to_string() },
+        Ok(self.read_entries(u64::from_be_bytes(*index).., usize::MAX)?.last().map(|entry| entry.log_id))
     }
 }
 
@@ -255,7 +199,11 @@ impl RaftLogReader<TypeConfig> for LogStore {
         &mut self,
         range: RB,
     ) -> Result<Vec<Entry>, StorageError> {
-        self.read_entries(range).map_err(reading)
+        self.read_entries(range, usize::MAX).map_err(reading)
+    }
+
+    async fn limited_get_log_entries(&mut self, start: u64, end: u64) -> Result<Vec<Entry>, StorageError> {
+        self.read_entries(start..end, READ_BYTES_MAX).map_err(reading)
     }
 }
 
@@ -264,7 +212,8 @@ impl RaftLogStorage<TypeConfig> for LogStore {
 
     async fn get_log_state(&mut self) -> Result<LogState<TypeConfig>, StorageError> {
         let last_purged_log_id = self.purged().map_err(reading)?;
-        let last_log_id = self.last().map_err(reading)?.or(last_purged_log_id);
+        // The mark is made durable before the entries go: after a crash between the two, older ones are still there.
+        let last_log_id = self.last().map_err(reading)?.max(last_purged_log_id);
         Ok(LogState { last_purged_log_id, last_log_id })
     }
 
@@ -315,3 +264,6 @@ impl RaftLogStorage<TypeConfig> for LogStore {
         self.remove(..key(upto.index.saturating_add(1), 0).to_vec()).map_err(writing)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,9 +7,9 @@ use std::{path::PathBuf, time::Duration};
 pub struct Options {
     /// Folder of log and snapshots; made if missing.
     pub dir: PathBuf,
-    /// The leader's heartbeat (default 250 ms).
+    /// The leader's heartbeat (default [`Options::HEARTBEAT`]).
     pub heartbeat: Duration,
-    /// Election timeout, least and most (default 1,000 to 2,000 ms).
+    /// Election timeout, least and most (default [`Options::ELECTION`]).
     pub election: (Duration, Duration),
     /// Entries between snapshots (default 5,000).
     pub snapshot_every_entries: u64,
@@ -18,13 +18,20 @@ pub struct Options {
 }
 
 impl Options {
+    /// The leader's heartbeat unless another is set: twice what a slow disk's sync takes, since an append must be
+    /// answered within it.
+    pub const HEARTBEAT: Duration = Duration::from_millis(200);
+    /// The election timeout unless another is set. A leader is given up after the longer of the two (its lease) *and* a
+    /// time between them, looked at every one and a half heartbeats: 1.6 to 2.3 s here.
+    pub const ELECTION: (Duration, Duration) = (Duration::from_millis(600), Duration::from_millis(1_000));
+
     /// The defaults for a folder.
     #[must_use]
     pub fn new(dir: PathBuf) -> Self {
         Self {
             dir,
-            heartbeat: Duration::from_millis(250),
-            election: (Duration::from_millis(1_000), Duration::from_millis(2_000)),
+            heartbeat: Self::HEARTBEAT,
+            election: Self::ELECTION,
             snapshot_every_entries: 5_000,
             keep_entries: 2_000,
         }

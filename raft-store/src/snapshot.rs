@@ -3,6 +3,7 @@
 use std::{
     fs, io,
     path::{Path, PathBuf},
+    sync::{Arc, Mutex},
 };
 
 use crate::{StoreError, files, types::SnapshotMeta};
@@ -17,7 +18,11 @@ const CHECKSUM_BYTES: usize = 4;
 #[derive(Clone, Debug)]
 pub(crate) struct Snapshots {
     dir: PathBuf,
+    /// One is written, or looked for, at a time: a snapshot that is built and one that is received may come together.
+    turn: Arc<Mutex<()>>,
 }
+
+const UNPOISONED: &str = "nothing panics while it has the turn";
 
 /// A snapshot as it is kept: openraft's description, and the machine's bytes.
 pub(crate) struct Kept {
@@ -35,7 +40,7 @@ impl Snapshots {
                 fs::remove_file(path)?;
             }
         }
-        Ok(Self { dir })
+        Ok(Self { dir, turn: Arc::default() })
     }
 
     /// Files, newest first: names sort by index.
@@ -56,6 +61,7 @@ impl Snapshots {
         bytes.extend_from_slice(&meta);
         bytes.extend_from_slice(&kept.machine);
         bytes.extend(crc32c::crc32c(&bytes).to_be_bytes());
+        let _turn = self.turn.lock().expect(UNPOISONED);
         let (index, term) = kept.meta.last_log_id.map_or((0, 0), |id| (id.index, id.leader_id.term));
         files::replace(&self.dir.join(format!("snapshot-{index:020}-{term:010}.snap")), &bytes)?;
         for old in self.files()?.into_iter().skip(KEPT) {
@@ -67,6 +73,7 @@ impl Snapshots {
     /// The newest snapshot that can be read, and what was wrong with newer ones.
     pub(crate) fn newest(&self) -> Result<(Option<Kept>, Vec<String>), StoreError> {
         let listing = |source| StoreError::Io { what: format!("listing {}", self.dir.display()), source };
+        let _turn = self.turn.lock().expect(UNPOISONED);
         let mut wrong = Vec::new();
         for path in self.files().map_err(listing)? {
             match read(&path) {

@@ -1,11 +1,12 @@
 //! The machine as openraft drives it.
+#![allow(clippy::result_large_err, reason = "openraft's errors are as large as they are")]
 
 use std::{
     io::Cursor,
     sync::{Arc, RwLock},
 };
 
-use autoradio_machine::{Command, LogIndex, Machine};
+use autoradio_machine::{Command, Machine};
 use openraft::{
     AnyError, EntryPayload, ErrorSubject, ErrorVerb, OptionalSend, RaftSnapshotBuilder, StorageIOError,
     storage::RaftStateMachine,
@@ -60,30 +61,33 @@ impl StateMachine {
             for entry in entries {
                 index = entry.log_id.index;
                 self.applied = Some(entry.log_id);
-                replies.push(match entry.payload {
-                    EntryPayload::Blank => Reply(None),
+                let mut outcomes = Vec::new();
+                match entry.payload {
+                    EntryPayload::Blank => {}
                     EntryPayload::Membership(membership) => {
                         self.membership = Membership::new(Some(entry.log_id), membership);
-                        Reply(None)
                     }
                     EntryPayload::Normal(payload) => {
-                        // Never skipped: a node that cannot read an entry must stop, or it would differ from others.
-                        let command = Command::decode(&payload.0)
-                            .map_err(|e| StorageIOError::apply(entry.log_id, AnyError::new(&e)))?;
-                        let applied = machine.apply(index, &command);
-                        events.extend(applied.events);
-                        Reply(Some(Outcome { revision: applied.revision, result: applied.result }))
+                        for command in &payload.0 {
+                            // Never skipped: a node that cannot read an entry must stop, or it would differ from others.
+                            let command = Command::decode(command)
+                                .map_err(|e| StorageIOError::apply(entry.log_id, AnyError::new(&e)))?;
+                            let applied = machine.apply(index, &command);
+                            events.extend(applied.events);
+                            outcomes.push(Outcome { revision: applied.revision, result: applied.result });
+                        }
                     }
-                });
+                }
+                replies.push(Reply(outcomes));
             }
         }
         if !replies.is_empty() {
-            self.tell(index, |observer, machine| observer.applied(machine, index, &events));
+            self.tell(|observer, machine| observer.applied(machine, index, &events));
         }
         Ok(replies)
     }
 
-    fn tell(&self, _index: LogIndex, tell: impl FnOnce(&dyn Observer, &Machine)) {
+    fn tell(&self, tell: impl FnOnce(&dyn Observer, &Machine)) {
         let machine = self.machine.read().expect(UNPOISONED);
         tell(self.observer.as_ref(), &machine);
     }
@@ -144,17 +148,19 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
         snapshot: Box<Cursor<Vec<u8>>>,
     ) -> Result<(), StorageError> {
         let kept = Kept { meta: meta.clone(), machine: snapshot.into_inner() };
-        let machine = Machine::from_snapshot(&kept.machine).map_err(|e| failed(ErrorVerb::Read, &e))?;
         let snapshots = self.snapshots.clone();
-        tokio::task::spawn_blocking(move || snapshots.write(&kept))
-            .await
-            .map_err(|e| failed(ErrorVerb::Write, &e))?
-            .map_err(|e| failed(ErrorVerb::Write, &e))?;
+        let machine = tokio::task::spawn_blocking(move || {
+            let machine = Machine::from_snapshot(&kept.machine).map_err(|e| failed(ErrorVerb::Read, &e))?;
+            snapshots.write(&kept).map_err(|e| failed(ErrorVerb::Write, &e))?;
+            Ok::<_, StorageError>(machine)
+        })
+        .await
+        .map_err(|e| failed(ErrorVerb::Write, &e))??;
         *self.machine.write().expect(UNPOISONED) = machine;
         self.applied = meta.last_log_id;
         self.membership = meta.last_membership.clone();
         let index = meta.last_log_id.map_or(0, |id| id.index);
-        self.tell(index, |observer, machine| observer.restored(machine, index));
+        self.tell(|observer, machine| observer.restored(machine, index));
         Ok(())
     }
 

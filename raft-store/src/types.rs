@@ -16,13 +16,13 @@ openraft::declare_raft_types!(
         SnapshotData = Cursor<Vec<u8>>,
 );
 
-/// A command as the log carries it: the machine's own bytes.
+/// Commands as the log carries them: those that were proposed together, each as the machine's own bytes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Payload(pub(crate) Bytes);
+pub(crate) struct Payload(pub(crate) Vec<Bytes>);
 
-/// What applying an entry answered; nothing for entries that are not commands.
+/// What applying an entry answered, command by command; nothing for entries that carry none.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct Reply(pub(crate) Option<Outcome>);
+pub(crate) struct Reply(pub(crate) Vec<Outcome>);
 
 /// A command's outcome.
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -4,6 +4,9 @@ use std::{path::Path, process::Command};
 
 use serde_json::Value;
 
+/// Said of MP3 and AAC without a header that holds their length; not about the stream.
+const OF_EVERY_RAW_STREAM: &str = "Estimating duration from bitrate";
+
 /// What ffmpeg says at warning level when it decodes the file whole; empty is right.
 ///
 /// # Panics
@@ -16,9 +19,8 @@ pub fn decoder_complaints(path: &Path) -> String {
         .args(["-f", "null", "-"])
         .output()
         .expect("ffmpeg runs");
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    // Said of every raw MP3 or AAC that has no header with its length; not about the stream.
-    said.lines().filter(|l| !l.contains("Estimating duration from bitrate")).collect::<Vec<_>>().join("\n")
+    let said = String::from_utf8_lossy(&output.stderr);
+    said.lines().filter(|l| !l.contains(OF_EVERY_RAW_STREAM)).collect::<Vec<_>>().join("\n")
 }
 
 /// What mpv says at warning level when it plays the file to nowhere; empty is right.
@@ -40,10 +42,11 @@ pub fn mpv_complaints(path: &Path) -> String {
         .arg(path)
         .output()
         .expect("mpv runs");
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    let said = String::from_utf8_lossy(&output.stderr);
     // The log file holds every level: keep warnings, errors and fatal ones.
     said.lines()
         .filter(|l| ["][w][", "][e][", "][f]["].iter().any(|mark| l.contains(mark)))
+        .filter(|l| !l.contains(OF_EVERY_RAW_STREAM))
         .collect::<Vec<_>>()
         .join("\n")
 }

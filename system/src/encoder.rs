@@ -72,7 +72,9 @@ impl Encoding {
         let status = std::process::Command::new("ffmpeg")
             .args(["-v", "error", "-y", "-f", "lavfi", "-i", &noise, "-ac", "2"])
             .args(self.ffmpeg())
-            .arg(&path)
+            // Not to a file of its own: a WebM whose length is known is no live stream.
+            .arg("pipe:1")
+            .stdout(std::fs::File::create(&path).expect("the file can be made"))
             .status()
             .expect("ffmpeg runs");
         assert!(status.success(), "ffmpeg makes {}", path.display());

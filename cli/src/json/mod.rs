@@ -195,3 +195,17 @@ pub(crate) fn text(value: &impl Serialize, one_line: bool) -> String {
 pub(crate) fn playlist_urls(mount: &wire::MountInfo) -> Vec<String> {
     mount.listen_urls.iter().map(|url| format!("{url}.m3u")).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::render::example;
+
+    /// Programs read it: fields are added, never renamed or removed.
+    #[test]
+    fn the_contract() {
+        let status =
+            wire::StatusReply { nodes: example::healthy().nodes.into_iter().take(1).collect(), ..example::healthy() };
+        insta::assert_snapshot!(text(&Status::from(status), false));
+    }
+}

@@ -21,7 +21,7 @@ fn node(n: u64, role: &str) -> NodeInfo {
 }
 
 /// A mount that nobody sends to.
-pub(super) fn mount(name: &str) -> MountInfo {
+pub(crate) fn mount(name: &str) -> MountInfo {
     let url = format!("http://radio.example.org{name}");
     MountInfo {
         name: name.into(),
@@ -34,7 +34,7 @@ pub(super) fn mount(name: &str) -> MountInfo {
 }
 
 /// A mount on air with settings.
-pub(super) fn on_air() -> MountInfo {
+pub(crate) fn on_air() -> MountInfo {
     let settings = MountSettings {
         burst_ms: Some(2_000),
         hold_ms: Some(90_000),
@@ -61,7 +61,7 @@ pub(super) fn on_air() -> MountInfo {
 }
 
 /// Three nodes, two mounts.
-pub(super) fn healthy() -> StatusReply {
+pub(crate) fn healthy() -> StatusReply {
     let talk = MountInfo {
         origin: "host1".into(),
         codec: "mp3".into(),
@@ -85,7 +85,7 @@ pub(super) fn healthy() -> StatusReply {
 }
 
 /// A silent node, a crashed Icecast.
-pub(super) fn degraded() -> StatusReply {
+pub(crate) fn degraded() -> StatusReply {
     let mut reply = healthy();
     reply.health = "degraded".into();
     reply.can_lose = 0;
@@ -101,7 +101,7 @@ pub(super) fn degraded() -> StatusReply {
 }
 
 /// One of three is left.
-pub(super) fn no_majority() -> StatusReply {
+pub(crate) fn no_majority() -> StatusReply {
     let mut reply = healthy();
     reply.health = "unavailable".into();
     reply.quorum = false;
@@ -112,12 +112,16 @@ pub(super) fn no_majority() -> StatusReply {
         node.heard_ms = None;
     }
     reply.nodes[0].role = "voter".into();
-    reply.problems = vec!["No majority: 1 of 3 voters in reach, 2 needed.".into()];
+    reply.problems = vec![
+        "No majority: 1 of 3 voters in reach, 2 needed. Streams go on, changes are refused. Start the missing nodes or \
+         mend the network between them."
+            .into(),
+    ];
     reply
 }
 
 /// A node of its own, without a domain.
-pub(super) fn alone() -> StatusReply {
+pub(crate) fn alone() -> StatusReply {
     StatusReply {
         domain: String::new(),
         nodes: vec![NodeInfo { bwlimit_mbit_per_s: 0, max_clients: 0, listeners: 0, ..node(1, "leader") }],
@@ -129,7 +133,7 @@ pub(super) fn alone() -> StatusReply {
 }
 
 /// Titles that are long, wide or hostile.
-pub(super) fn wide() -> StatusReply {
+pub(crate) fn wide() -> StatusReply {
     let mut reply = healthy();
     reply.mounts[0].title =
         "坂本龍一 – 戦場のメリークリスマス (Merry Christmas Mr. Lawrence) 🎹 1983 remastered".into();

@@ -6,7 +6,7 @@ mod table;
 mod units;
 
 #[cfg(test)]
-mod example;
+pub(crate) mod example;
 
 pub(crate) use mount::{created, list, reset, show};
 pub(crate) use status::status;

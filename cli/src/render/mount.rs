@@ -65,9 +65,9 @@ fn encoder(mount: &MountInfo, password: &str) -> String {
     if let Some(icecast) = icecast_url(mount, password) {
         rows.push(("as URL", icecast));
     }
-    let lost =
-        format!("  Only a hash of the password is kept: note it now (lost: radioctl reset-password {}).\n", mount.name);
-    format!("\nEncoder (Icecast 2)\n{}{}", pairs(&rows), clean::line(lost.trim_end()) + "\n")
+    let name = clean::line(&mount.name);
+    let once = "The password is shown this once: only its hash is kept.";
+    format!("\nEncoder (Icecast 2)\n{}  {once}\n  Lost? radioctl reset-password {name}\n", pairs(&rows))
 }
 
 fn listeners(mount: &MountInfo) -> String {
@@ -77,7 +77,7 @@ fn listeners(mount: &MountInfo) -> String {
 }
 
 fn urls(mount: &MountInfo) -> String {
-    let source = said("source", &mount.source_url);
+    let source = said("send to", &mount.source_url);
     let text = listeners(mount);
     match source {
         Some(row) => format!("\nEncoder\n{}{text}", pairs(&[row])),

@@ -14,7 +14,10 @@ use crate::{clean, duration};
 /// The whole screen.
 pub(crate) fn status(reply: &StatusReply, look: Look) -> String {
     let mut out = headline(reply, look);
-    out += &format!("{}\n", look.wrap(&survival(reply), 0));
+    // Without a majority, the first problem says it, and with figures.
+    if reply.quorum || reply.problems.is_empty() {
+        out += &format!("{}\n", look.wrap(&survival(reply), 0));
+    }
     for problem in &reply.problems {
         let sign = if reply.quorum { look.paint(Colour::Poor, "!") } else { look.paint(Colour::Bad, "!") };
         out += &format!("{sign} {}\n", look.wrap(&clean::line(problem), 2));
@@ -37,12 +40,12 @@ fn headline(reply: &StatusReply, look: Look) -> String {
     let heard = reply.nodes.iter().filter(|node| node.state != "silent");
     let listeners = heard.map(|node| node.listeners).fold(0, u32::saturating_add);
     let health = look.paint(colour, &format!("{sign} {}", clean::line(&reply.health)));
+    let listeners = if listeners == 1 { "1 listener".into() } else { format!("{} listeners", count(listeners)) };
+    let nodes = format!("{well} of {} up", plural(reply.nodes.len(), "node"));
+    let mounts = format!("{on_air} of {} on air", plural(reply.mounts.len(), "mount"));
     format!(
-        "{}  {health}\n{well} of {} up, {on_air} of {} on air, {}; asked {} at revision {}\n",
+        "{}  {health}  as {} sees it, revision {}\n{nodes}, {mounts}, {listeners}\n",
         look.paint(Colour::Strong, &clean::line(&name)),
-        plural(reply.nodes.len(), "node"),
-        plural(reply.mounts.len(), "mount"),
-        if listeners == 1 { "1 listener".into() } else { format!("{} listeners", count(listeners)) },
         clean::line(&reply.answered_by),
         reply.revision,
     )
@@ -67,9 +70,8 @@ fn survival(reply: &StatusReply) -> String {
 }
 
 fn nodes(nodes: &[NodeInfo], look: Look) -> String {
-    // Most clusters run Icecast everywhere or nowhere: only news is worth the room.
-    let icecast = nodes.iter().any(|node| !matches!(node.icecast.as_str(), "" | "off" | "running"));
-    let mut columns = vec![
+    // Icecast has no column: it runs everywhere or nowhere, and where it crashed is among the problems.
+    let columns = [
         ("NODE", Column::Cut),
         ("ROLE", Column::Text),
         ("STATE", Column::Text),
@@ -78,25 +80,23 @@ fn nodes(nodes: &[NodeInfo], look: Look) -> String {
         ("UP", Column::Text),
         ("VERSION", Column::Text),
     ];
-    if icecast {
-        columns.push(("ICECAST", Column::Cut));
-    }
-    let row = |node: &NodeInfo| {
-        let mut row = vec![
-            node.name.clone(),
-            node.role.clone(),
-            state(node),
+    table(look, &columns, nodes.iter().map(node).collect())
+}
+
+fn node(node: &NodeInfo) -> Vec<String> {
+    let mut row = vec![node.name.clone(), node.role.clone(), state(node)];
+    // What a silent node said last is not so any more.
+    row.extend(if node.state == "silent" {
+        ["-", "-", "-"].map(String::from)
+    } else {
+        [
             of(count(node.listeners), node.max_clients),
             of(mbit(node.sent_bytes_per_s), node.bwlimit_mbit_per_s),
-            if node.state == "silent" { "-".into() } else { duration::show(Duration::from_secs(node.uptime_s)) },
-            node.version.clone(),
-        ];
-        if icecast {
-            row.push(node.icecast.clone());
-        }
-        row
-    };
-    table(look, &columns, nodes.iter().map(row).collect())
+            duration::show(Duration::from_secs(node.uptime_s)),
+        ]
+    });
+    row.push(node.version.clone());
+    row
 }
 
 /// The state; since when, where that matters.

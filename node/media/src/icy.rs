@@ -36,8 +36,8 @@ impl IcyInserter {
         Self { metaint, left: metaint, sent: None }
     }
 
-    /// The audio as slices of `audio` with blocks between them; a block has the title if it has changed, and is one zero
-    /// byte if not.
+    /// The audio as slices of `audio` with blocks between them; a block has the title if it has changed, and is one
+    /// zero byte if not.
     pub fn insert(&mut self, audio: &Bytes, title: Option<&str>) -> Vec<Bytes> {
         let mut pieces = Vec::new();
         let mut at = 0;
@@ -70,8 +70,8 @@ impl IcyInserter {
 
 /// A metadata block: its length in units of 16 bytes, `StreamTitle='…';`, zeros.
 ///
-/// Quotes in the title stay as they are, as with Icecast: players look for the `';` at the end. Control characters become
-/// blanks, since players take a zero for the end. What is too long is cut between two characters.
+/// Quotes in the title stay as they are, as with Icecast: players look for the `';` at the end. Control characters
+/// become blanks, since players take a zero for the end. What is too long is cut between two characters.
 #[must_use]
 pub fn block(title: &str) -> Bytes {
     let title = start_of(title, TITLE_BYTES_MAX);

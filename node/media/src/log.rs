@@ -6,12 +6,28 @@ use bytes::Bytes;
 
 use crate::{Frame, FrameKind, LogError, Position};
 
+mod epoch;
+mod read;
+
+#[cfg(test)]
+mod laws;
+#[cfg(test)]
+mod tests;
+
+use epoch::Epoch;
+
+/// Epochs that have begun and have no frames yet: one each time that a source comes and goes without sending any. Of
+/// more, the oldest are forgotten; a follower that gets frames of one begins it anew.
+const EMPTY_EPOCHS_MAX: usize = 64;
+/// What a frame costs beside its bytes, so that frames of none (titles) are bounded too.
+const FRAME_OVERHEAD_BYTES: usize = size_of::<Frame>();
+
 /// Bounds of a log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LogLimits {
     /// Frames beyond so much audio are forgotten, in microseconds.
     pub duration_us_max: u64,
-    /// Frames beyond so many bytes are forgotten.
+    /// Frames beyond so many bytes are forgotten; each counts some more for being there.
     pub bytes_max: usize,
 }
 
@@ -48,7 +64,7 @@ pub struct MountLog {
     limits: LogLimits,
     frames: VecDeque<Frame>,
     /// Epochs of the frames that are there, and the one that has begun.
-    epochs: VecDeque<EpochStart>,
+    epochs: VecDeque<Epoch>,
     /// The headers in force before the oldest frame.
     header: Option<Frame>,
     /// The title in force.
@@ -56,19 +72,12 @@ pub struct MountLog {
     newest: Option<Position>,
     /// Frames of older epochs are refused.
     fence: u64,
-    duration_us: u64,
     bytes: usize,
 }
 
-/// Frames that do not say how long they play count as so many bits a second: a burst of them is Icecast's 64 KiB.
-const NOMINAL_BITS_PER_S: u64 = 128_000;
-
-fn duration_us(frame: &Frame) -> u64 {
-    match (frame.kind, frame.duration_us) {
-        (FrameKind::Header | FrameKind::Title, _) => 0,
-        (_, 0) => frame.data.len() as u64 * 8_000_000 / NOMINAL_BITS_PER_S,
-        (_, us) => us.into(),
-    }
+/// What a frame takes of [`LogLimits::bytes_max`].
+fn cost_bytes(frame: &Frame) -> usize {
+    frame.data.len() + FRAME_OVERHEAD_BYTES
 }
 
 impl MountLog {
@@ -83,7 +92,6 @@ impl MountLog {
             title: None,
             newest: None,
             fence: 0,
-            duration_us: 0,
             bytes: 0,
         }
     }
@@ -97,11 +105,24 @@ impl MountLog {
         if let Some(newest) = self.newest.filter(|newest| newest.epoch > start.epoch) {
             return Err(LogError::StaleEpoch { epoch: start.epoch, newest: newest.epoch });
         }
-        let at = self.epochs.partition_point(|known| known.epoch < start.epoch);
-        if self.epochs.get(at).is_none_or(|known| known.epoch != start.epoch) {
-            self.epochs.insert(at, start);
+        if self.epoch_start(start.epoch).is_none() {
+            self.forget_empty_epochs();
+            let at = self.epochs.partition_point(|known| known.start.epoch < start.epoch);
+            self.epochs.insert(at, Epoch::new(start));
         }
         Ok(())
+    }
+
+    /// Those whose frames would be stale, and the oldest of too many.
+    fn forget_empty_epochs(&mut self) {
+        let newest = self.newest.map(|newest| newest.epoch);
+        self.epochs.retain(|known| known.has_frames() || Some(known.start.epoch) > newest);
+        let mut empty = self.epochs.iter().filter(|known| !known.has_frames()).count();
+        self.epochs.retain(|known| {
+            let excess = !known.has_frames() && empty >= EMPTY_EPOCHS_MAX;
+            empty -= usize::from(excess);
+            !excess
+        });
     }
 
     /// Refuses frames of epochs before this one from now on: the origin has begun it, and said what it continues.
@@ -109,9 +130,17 @@ impl MountLog {
         self.fence = self.fence.max(epoch);
     }
 
-    /// Sets the headers in force before the oldest frame, for a log that begins in the middle of a chain.
+    /// Sets the headers in force before the oldest frame, for a log that begins in the middle of a chain. A header that
+    /// is not from before the oldest frame is nothing.
     pub fn set_header(&mut self, header: Frame) {
-        self.header = Some(header);
+        if self.oldest().is_none_or(|oldest| header.position < oldest) {
+            self.header = Some(header);
+        }
+    }
+
+    /// Sets the title in force before the oldest frame; one that the frames said is newer.
+    pub fn set_title(&mut self, title: Bytes) {
+        self.title.get_or_insert(title);
     }
 
     /// Appends the next frame.
@@ -167,10 +196,10 @@ impl MountLog {
         let before = match continues {
             // Of the same epoch: its end is missing. Of one between: at least the frames of that one.
             Some(last) if last.epoch == newest.epoch => last.seq.saturating_sub(newest.seq),
-            Some(last) if last.epoch > newest.epoch => last.seq + 1,
+            Some(last) if last.epoch > newest.epoch => last.seq.saturating_add(1),
             _ => 0,
         };
-        before + position.seq
+        before.saturating_add(position.seq)
     }
 
     fn push(&mut self, frame: Frame) {
@@ -178,134 +207,45 @@ impl MountLog {
             self.title = Some(frame.data.clone());
         }
         self.newest = Some(frame.position);
-        self.duration_us += duration_us(&frame);
-        self.bytes += frame.data.len();
+        if let Some(epoch) = self.epoch_mut(frame.position.epoch) {
+            epoch.add(&frame);
+        }
+        self.bytes += cost_bytes(&frame);
         self.frames.push_back(frame);
-        while self.duration_us > self.limits.duration_us_max || self.bytes > self.limits.bytes_max {
-            // The newest frame stays, however large it is.
-            if self.frames.len() == 1 {
-                break;
-            }
+        // The newest frame stays, however large it is.
+        while self.frames.len() > 1
+            && (self.bytes > self.limits.bytes_max || self.duration_us() > self.limits.duration_us_max)
+        {
             self.forget_oldest();
         }
     }
 
     fn forget_oldest(&mut self) {
         let Some(gone) = self.frames.pop_front() else { return };
-        self.duration_us -= duration_us(&gone);
-        self.bytes -= gone.data.len();
+        self.bytes -= cost_bytes(&gone);
+        if let Some(epoch) = self.epoch_mut(gone.position.epoch) {
+            epoch.remove(&gone);
+        }
+        let (gone_at, oldest) = (gone.position.epoch, self.oldest().map_or(0, |oldest| oldest.epoch));
         if gone.kind == FrameKind::Header {
             self.header = Some(gone);
         }
-        let oldest = self.frames.front().map_or(0, |frame| frame.position.epoch);
-        while self.epochs.front().is_some_and(|epoch| epoch.epoch < oldest) {
+        if self.container(gone_at) != self.container(oldest) {
+            // Of another codec than what is there now.
+            self.header = None;
+        }
+        while self.epochs.front().is_some_and(|known| known.start.epoch < oldest) {
             self.epochs.pop_front();
         }
     }
 
-    /// The newest frame's place.
-    #[must_use]
-    pub fn newest(&self) -> Option<Position> {
-        self.newest
+    fn epoch_mut(&mut self, epoch: u64) -> Option<&mut Epoch> {
+        let at = self.epochs.partition_point(|known| known.start.epoch < epoch);
+        self.epochs.get_mut(at).filter(|known| known.start.epoch == epoch)
     }
 
-    /// The oldest frame's place.
-    #[must_use]
-    pub fn oldest(&self) -> Option<Position> {
-        self.frames.front().map(|frame| frame.position)
-    }
-
-    /// How an epoch began, if it is still known.
-    #[must_use]
-    pub fn epoch_start(&self, epoch: u64) -> Option<&EpochStart> {
-        self.epochs.iter().find(|start| start.epoch == epoch)
-    }
-
-    /// The frames that are there, in order.
-    pub fn frames(&self) -> impl DoubleEndedIterator<Item = &Frame> {
-        self.frames.iter()
-    }
-
-    /// The frames after a position (from the oldest one for `None`), whole, up to `bytes_max` of them but at least one.
-    ///
-    /// # Errors
-    /// [`LogError::Fallen`] where frames after `after` have left the log.
-    pub fn after(&self, after: Option<Position>, bytes_max: usize) -> Result<Vec<Frame>, LogError> {
-        let start = match after {
-            None => 0,
-            Some(after) => {
-                let oldest = self.oldest();
-                if oldest.is_some_and(|oldest| !self.follows_directly(after, oldest) && after < oldest) {
-                    return Err(LogError::Fallen { after, oldest });
-                }
-                self.frames.partition_point(|frame| frame.position <= after)
-            }
-        };
-        let mut frames = Vec::new();
-        let mut bytes = 0;
-        for frame in self.frames.range(start..) {
-            bytes += frame.data.len();
-            if bytes > bytes_max && !frames.is_empty() {
-                break;
-            }
-            frames.push(frame.clone());
-        }
-        Ok(frames)
-    }
-
-    /// Whether no frame can be between the two.
-    fn follows_directly(&self, after: Position, next: Position) -> bool {
-        if after.epoch == next.epoch {
-            return after.seq.saturating_add(1) >= next.seq;
-        }
-        let continues = self.epoch_start(next.epoch).and_then(|start| start.continues);
-        // Where nobody knows what was before, the epoch's first frame is where the stream starts.
-        next.seq == 0 && continues.is_none_or(|last| last <= after)
-    }
-
-    /// The headers that a listener needs who starts at this frame; `None` where the codec has none.
-    #[must_use]
-    pub fn header_for(&self, position: Position) -> Option<Frame> {
-        let end = self.frames.partition_point(|frame| frame.position <= position);
-        self.frames.range(..end).rev().find(|frame| frame.kind == FrameKind::Header).or(self.header.as_ref()).cloned()
-    }
-
-    /// Where a listener starts that wants a burst of so many microseconds: at the newest join point with as much
-    /// behind it, else at the oldest one of the newest content type. `None` while there is no join point.
-    #[must_use]
-    pub fn join_point(&self, burst_us: u64) -> Option<JoinPoint> {
-        let content_type = |epoch| self.epoch_start(epoch).map(|start| start.content_type.as_str());
-        let wanted = content_type(self.newest?.epoch);
-        let (mut behind_us, mut best) = (0, None);
-        for frame in self.frames.iter().rev() {
-            if content_type(frame.position.epoch) != wanted {
-                break;
-            }
-            behind_us += duration_us(frame);
-            if frame.kind == FrameKind::Join {
-                best = Some(frame.position);
-                if behind_us >= burst_us {
-                    break;
-                }
-            }
-        }
-        let first = best?;
-        Some(JoinPoint { first, header: self.header_for(first) })
-    }
-
-    /// The title in force, in UTF-8.
-    #[must_use]
-    pub fn title(&self) -> Option<Bytes> {
-        self.title.clone()
-    }
-
-    /// The bit rate over what is in the log, in bits a second; 0 while that is unknown.
-    #[must_use]
-    pub fn bitrate_bits_per_s(&self) -> u64 {
-        let timed = self.frames.iter().filter(|frame| frame.duration_us > 0);
-        let (bytes, us) = timed.fold((0u64, 0u64), |(bytes, us), frame| {
-            (bytes + frame.data.len() as u64, us + u64::from(frame.duration_us))
-        });
-        (bytes * 8_000_000).checked_div(us).unwrap_or(0)
+    /// How long all frames play.
+    fn duration_us(&self) -> u64 {
+        self.epochs.iter().map(Epoch::duration_us).sum()
     }
 }

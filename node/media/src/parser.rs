@@ -4,6 +4,9 @@ use bytes::Bytes;
 
 use crate::{Container, Cut, adts::AdtsParser, mp3::Mp3Parser, ogg::OggParser, raw::RawParser, webm::WebmParser};
 
+#[cfg(test)]
+mod tests;
+
 /// Cuts a source's bytes into frames; never panics and never holds more than a frame's bound, whatever comes.
 #[derive(Debug)]
 pub struct Parser(Inner);
@@ -26,7 +29,7 @@ impl Parser {
             Container::Adts => Inner::Adts(AdtsParser::default()),
             Container::Ogg => Inner::Ogg(Box::default()),
             Container::WebM => Inner::Webm(Box::default()),
-            Container::Bytes => Inner::Raw(RawParser::default()),
+            Container::Bytes => Inner::Raw(RawParser),
         })
     }
 
@@ -64,11 +67,6 @@ impl Parser {
         }
     }
 
-    /// The title that the stream itself carries, when it has changed.
-    pub fn take_title(&mut self) -> Option<String> {
-        None
-    }
-
     /// Bytes that were no part of any frame and were passed over, since the start.
     #[must_use]
     pub fn skipped_bytes(&self) -> u64 {
@@ -78,6 +76,14 @@ impl Parser {
             Inner::Ogg(parser) => parser.skipped_bytes(),
             Inner::Webm(parser) => parser.skipped_bytes(),
             Inner::Raw(_) => 0,
+        }
+    }
+
+    /// The title that the stream itself carries, when it has changed.
+    pub fn take_title(&mut self) -> Option<String> {
+        match &mut self.0 {
+            Inner::Ogg(parser) => parser.take_title(),
+            Inner::Mp3(_) | Inner::Adts(_) | Inner::Webm(_) | Inner::Raw(_) => None,
         }
     }
 }

@@ -6,7 +6,16 @@
 
 use bytes::Bytes;
 
-use crate::{Container, Cut, Frame, FrameKind, MountLog, Position, ogg_splice::OggSplice, webm_splice::WebmSplice};
+use crate::{
+    Container, Cut, Frame, FrameKind, MountLog, Position, ogg_splice::OggSplice, text::start_of,
+    webm_splice::WebmSplice,
+};
+
+#[cfg(test)]
+mod tests;
+
+/// A title that is longer is cut: no more fits into an ICY block (255 times 16 bytes).
+const TITLE_BYTES_MAX: usize = 4080;
 
 /// How an epoch joins what was before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,7 +91,7 @@ impl Splicer {
 
     /// A title as the next frame.
     pub fn title(&mut self, title: &str) -> Frame {
-        self.number(FrameKind::Title, 0, Bytes::copy_from_slice(title.as_bytes()))
+        self.number(FrameKind::Title, 0, Bytes::copy_from_slice(start_of(title, TITLE_BYTES_MAX).as_bytes()))
     }
 
     /// How the epoch joins what was before; `None` until its first frame or header has come.

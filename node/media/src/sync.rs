@@ -1,8 +1,8 @@
 //! What MP3 and ADTS share: a stream of frames that each begin with a header from which their length is known.
 //!
 //! Out of sync, a header is believed only when the next one follows right after its frame and says the same codec,
-//! since a header's few bits are found by chance in audio and pictures too. In sync a frame is given as soon as its last
-//! byte is there.
+//! since a header's few bits are found by chance in audio and pictures too. In sync a frame is given as soon as its
+//! last byte is there.
 
 use std::marker::PhantomData;
 
@@ -10,11 +10,11 @@ use bytes::Bytes;
 
 use crate::{Cut, FrameKind};
 
-/// Bytes that are held for more to come: the largest frame of the codecs (ADTS: 13 bits of length) and a header. What is
-/// held beyond, which would be a fault here, is let go.
+/// Bytes that are held for more to come: the largest frame of the codecs (ADTS: 13 bits of length) and a header. What
+/// is held beyond, which would be a fault here, is let go.
 const HELD_BYTES_MAX: usize = 8191 + 16;
-/// A tag that says it is larger is taken for chance and searched for frames: 1 MiB has room for a cover picture, and is a
-/// minute of a stream.
+/// A tag that says it is larger is taken for chance and searched for frames: 1 MiB has room for a cover picture, and
+/// is a minute of a stream.
 const TAG_BYTES_MAX: usize = 1024 * 1024;
 /// An ID3v2 tag's header, and its footer.
 const TAG_HEADER_BYTES: usize = 10;
@@ -116,14 +116,14 @@ impl<C: Codec> FrameScanner<C> {
             let rest = held.get(at..).unwrap_or_default();
             match self.step(rest, at_end) {
                 Step::Frame(header) => {
-                    let end = at + header.len;
+                    let data = held.slice(at..at + header.len);
                     self.in_sync = true;
-                    if C::is_about_file(&header, &rest[..header.len]) {
-                        self.skipped += header.len as u64;
+                    at += header.len;
+                    if C::is_about_file(&header, &data) {
+                        self.skipped += data.len() as u64;
                     } else {
-                        cuts.push(self.cut(header, held.slice(at..end)));
+                        cuts.push(self.cut(header, data));
                     }
-                    at = end;
                 }
                 Step::Skip(bytes) => {
                     self.tag_left = bytes;

@@ -14,3 +14,20 @@ pub(crate) fn on_one_line(text: &str) -> String {
     let words = text.split(|c: char| c.is_control() || c.is_whitespace()).filter(|word| !word.is_empty());
     words.collect::<Vec<_>>().join(" ")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cut_is_between_characters() {
+        assert_eq!(start_of("aé", 9), "aé");
+        assert_eq!(start_of("aé", 2), "a");
+        assert_eq!(start_of("é", 1), "");
+    }
+
+    #[test]
+    fn lines_become_one() {
+        assert_eq!(on_one_line(" a\r\n\tb\u{0}c\u{85} "), "a b c");
+    }
+}

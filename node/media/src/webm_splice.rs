@@ -1,7 +1,10 @@
 //! Makes a WebM stream go on in another's place: by the time codes of its clusters.
+//!
+//! They run on behind a new header too. A segment may start at any time (a listener that joins late gets nothing
+//! else), and players that pass the second header over, as ffmpeg and mpv do, would see time go back.
 
 use crate::{
-    Cut, Frame, FrameKind, MountLog,
+    Cut, FrameKind, MountLog,
     splice::Joint,
     webm::{cluster, setup::Setup},
 };
@@ -9,7 +12,7 @@ use crate::{
 #[cfg(test)]
 mod tests;
 
-/// Leaves a header out whose tracks are those in force, and lets the time codes run on from the last cluster.
+/// Leaves a header out whose tracks are those in force; lets the time codes run on from the last cluster.
 #[derive(Debug)]
 pub(crate) struct WebmSplice {
     /// Nothing was before.
@@ -29,10 +32,7 @@ impl WebmSplice {
     pub(crate) fn new(joint: Joint, log: &MountLog) -> Self {
         let newest = log.newest().filter(|_| joint == Joint::Continued);
         let chain = newest.and_then(|newest| log.header_for(newest)).and_then(|header| Setup::of_header(&header.data));
-        // Clusters before the header in force are of another chain, and say nothing about this one's time.
-        let last = log.frames().rev().take_while(|frame| frame.kind != FrameKind::Header);
-        let last = last.filter(|frame| chain.is_some() && frame.kind != FrameKind::Title);
-        let end = last.filter_map(|frame| chain.as_ref().and_then(|setup| end_of_frame(frame, setup))).next();
+        let end = chain.as_ref().and_then(|chain| end_of_log(log, chain));
         Self { first: joint == Joint::First, joint: None, chain, end, offset: 0, begins: false }
     }
 
@@ -55,16 +55,17 @@ impl WebmSplice {
             return Vec::new();
         }
         self.joint.get_or_insert(if self.first { Joint::First } else { Joint::NewChain });
+        let end = self.end.zip(self.chain.as_ref());
+        self.end = end.zip(setup.as_ref()).map(|((end, from), to)| to.ticks_of(end, from));
         self.chain = setup;
-        // A new segment: its own time codes stand.
-        self.end = None;
         vec![cut]
     }
 
     fn cluster(&mut self, cut: Cut) -> Cut {
         let Some(time) = cluster::time(&cut.data) else { return cut };
         if std::mem::take(&mut self.begins) {
-            self.offset = self.end.map_or(0, |end| end.saturating_sub(time));
+            let earliest = time.saturating_add(cluster::reach(&cut.data).0);
+            self.offset = self.end.map_or(0, |end| end.saturating_sub(earliest));
         }
         let time = time.saturating_add(self.offset).max(0);
         if let Some(setup) = &self.chain {
@@ -79,12 +80,18 @@ impl WebmSplice {
     }
 }
 
-fn end_of_frame(frame: &Frame, setup: &Setup) -> Option<i64> {
-    Some(end(cluster::time(&frame.data)?, &frame.data, frame.duration_us, setup))
+/// Where the last cluster of a log ends, in the units of the chain in force. It may be one of the chain before, where
+/// of the newest one only the header has come.
+fn end_of_log(log: &MountLog, chain: &Setup) -> Option<i64> {
+    let mut audio = log.frames().rev().filter(|frame| matches!(frame.kind, FrameKind::Join | FrameKind::Continue));
+    let last = audio.next()?;
+    let time = cluster::time(&last.data)?;
+    let setup = log.header_for(last.position).and_then(|header| Setup::of_header(&header.data))?;
+    Some(chain.ticks_of(end(time, &last.data, last.duration_us, &setup), &setup))
 }
 
 /// Where a cluster ends: after what it plays, and after its latest block at any rate.
 fn end(time: i64, data: &[u8], duration_us: u32, setup: &Setup) -> i64 {
-    let ticks = setup.ticks(duration_us.into()).max(cluster::latest_block(data).saturating_add(1));
+    let ticks = setup.ticks(duration_us.into()).max(cluster::reach(data).1 + 1);
     time.saturating_add(ticks)
 }

@@ -126,7 +126,9 @@ impl Plan<'_> {
             let matched = self.raft.matched.get(&id);
             matched.is_some_and(|m| self.raft.last_log_index.saturating_sub(*m) < CAUGHT_UP_ENTRIES)
         };
-        let may_vote = |id: &NodeId| self.members.get(id).is_some_and(|m| !m.learner);
+        // Until it is known to have started it could be let in again under its id after its disk was lost, and a voter that
+        // forgets what it acknowledged can cost a majority its memory.
+        let may_vote = |id: &NodeId| self.members.get(id).is_some_and(|m| !m.learner && m.started());
         let mut learners = self.raft.learners.iter().filter(|id| !self.raft.voters.contains(id));
         let id = learners.find(|id| may_vote(id) && caught_up(**id) && self.is_live(**id))?;
         let mut voters: BTreeSet<NodeId> = self.raft.voters.iter().copied().collect();

@@ -10,7 +10,8 @@ use crate::raft::RaftError;
 pub(super) fn from_raft(error: &RaftError) -> Status {
     let code = match error {
         RaftError::Consensus(ConsensusError::Refused(refusal)) => refusal_code(refusal),
-        RaftError::Consensus(ConsensusError::Timeout(_)) => Code::DeadlineExceeded,
+        RaftError::Consensus(ConsensusError::Timeout(_)) | RaftError::LeaderReplaced => Code::DeadlineExceeded,
+        RaftError::Consensus(ConsensusError::TooLarge { .. }) => Code::InvalidArgument,
         RaftError::Consensus(ConsensusError::Membership(_)) => Code::FailedPrecondition,
         RaftError::Consensus(_) | RaftError::NoLeader | RaftError::Forward { .. } => Code::Unavailable,
     };

@@ -2,7 +2,7 @@
 
 use autoradio_machine::{
     Command, Compare, CompareResult, CompareTarget, DeleteRequest, Mount, MountName, Op, PutRequest, RangeRequest,
-    Response as Answer, Revision, TxnRequest,
+    Response as Answer, Revision, TxnRequest, origin_key,
 };
 use bytes::Bytes;
 use tonic::Status;
@@ -13,21 +13,12 @@ use crate::raft::RaftHandle;
 /// How often a change is made anew when another one came between.
 const TRIES: usize = 5;
 
-fn mount_key(name: &MountName) -> Bytes {
-    format!("autoradio/mounts{name}").into()
-}
-
-fn origin_key(name: &MountName) -> Bytes {
-    format!("autoradio/origins{name}").into()
-}
-
 fn compare(key: Bytes, result: CompareResult, target: CompareTarget) -> Compare {
     Compare { key, range_end: Bytes::new(), result, target }
 }
 
-fn put(name: &MountName, mount: &Mount) -> Result<Op, Status> {
-    let value = serde_json::to_vec(mount).map_err(|error| Status::internal(error.to_string()))?;
-    Ok(Op::Put(PutRequest { key: mount_key(name), value: value.into(), ..PutRequest::default() }))
+fn put(name: &MountName, mount: &Mount) -> Op {
+    Op::Put(PutRequest { key: name.key(), value: mount.to_json(), ..PutRequest::default() })
 }
 
 /// Whether the transaction's comparisons held.
@@ -42,8 +33,8 @@ async fn transact(raft: &RaftHandle, txn: TxnRequest) -> Result<bool, Status> {
 /// Creates a mount that is not there.
 pub(super) async fn create(raft: &RaftHandle, name: &MountName, mount: &Mount) -> Result<(), Status> {
     let txn = TxnRequest {
-        compare: vec![compare(mount_key(name), CompareResult::Equal, CompareTarget::Create(0))],
-        success: vec![put(name, mount)?],
+        compare: vec![compare(name.key(), CompareResult::Equal, CompareTarget::Create(0))],
+        success: vec![put(name, mount)],
         failure: vec![],
     };
     if transact(raft, txn).await? {
@@ -56,8 +47,8 @@ pub(super) async fn create(raft: &RaftHandle, name: &MountName, mount: &Mount) -
 pub(super) async fn delete(raft: &RaftHandle, name: &MountName) -> Result<(), Status> {
     let delete = |key| Op::Delete(DeleteRequest { key, ..DeleteRequest::default() });
     let txn = TxnRequest {
-        compare: vec![compare(mount_key(name), CompareResult::Greater, CompareTarget::Create(0))],
-        success: vec![delete(mount_key(name)), delete(origin_key(name))],
+        compare: vec![compare(name.key(), CompareResult::Greater, CompareTarget::Create(0))],
+        success: vec![delete(name.key()), delete(origin_key(name))],
         failure: vec![],
     };
     if transact(raft, txn).await? { Ok(()) } else { Err(no_mount(name.as_str())) }
@@ -66,7 +57,7 @@ pub(super) async fn delete(raft: &RaftHandle, name: &MountName) -> Result<(), St
 /// A mount as it is, linearizably, with the revision of its last change.
 pub(super) async fn get(raft: &RaftHandle, name: &MountName) -> Result<(Mount, Revision), Status> {
     raft.barrier().await.map_err(|error| from_raft(&error))?;
-    let request = RangeRequest { key: mount_key(name), ..RangeRequest::default() };
+    let request = RangeRequest { key: name.key(), ..RangeRequest::default() };
     let found =
         raft.read(|machine| machine.range(&request)).map_err(|refusal| Status::internal(refusal.to_string()))?;
     let pair = found.kvs.into_iter().next().ok_or_else(|| no_mount(name.as_str()))?;
@@ -85,8 +76,8 @@ pub(super) async fn change(
         let (mut mount, revision) = get(raft, name).await?;
         change(&mut mount).map_err(Status::invalid_argument)?;
         let txn = TxnRequest {
-            compare: vec![compare(mount_key(name), CompareResult::Equal, CompareTarget::Mod(revision))],
-            success: vec![put(name, &mount)?],
+            compare: vec![compare(name.key(), CompareResult::Equal, CompareTarget::Mod(revision))],
+            success: vec![put(name, &mount)],
             failure: vec![],
         };
         if transact(raft, txn).await? {

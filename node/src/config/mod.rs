@@ -82,8 +82,8 @@ pub struct Config {
     pub lb_policy: String,
     /// How long listeners are held when their mount lost its source (30 s).
     pub hold: Duration,
-    /// The leader's heartbeat (250 ms).
+    /// The leader's heartbeat (200 ms).
     pub heartbeat: Duration,
-    /// Election timeout, least and most (1,000 to 2,000 ms).
+    /// Election timeout, least and most (600 to 1,000 ms).
     pub election: (Duration, Duration),
 }

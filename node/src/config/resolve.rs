@@ -15,11 +15,6 @@ use super::{
 /// The longest `--hold`: what a player's patience and the memory for a mount allow.
 const HOLD_MAX: Duration = Duration::from_secs(3_600);
 
-/// The leader's heartbeat, and the election timeout's bounds: for a LAN with disks that take 100 ms in bad moments.
-const HEARTBEAT: Duration = Duration::from_millis(250);
-/// See [`HEARTBEAT`].
-const ELECTION: (Duration, Duration) = (Duration::from_millis(1_000), Duration::from_millis(2_000));
-
 /// An option that cannot be used.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("--{option}{}: {reason}", if value.is_empty() { String::new() } else { format!(" {value:?}") })]
@@ -87,8 +82,8 @@ pub fn resolve(options: &Options, facts: &Facts) -> Result<Config, ConfigError> 
         bwlimit_mbit_per_s: options.bwlimit,
         lb_policy: options.lb_policy.clone(),
         hold: hold(&options.hold)?,
-        heartbeat: HEARTBEAT,
-        election: ELECTION,
+        heartbeat: autoradio_store::Options::HEARTBEAT,
+        election: autoradio_store::Options::ELECTION,
     })
 }
 

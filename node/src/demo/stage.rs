@@ -75,8 +75,8 @@ impl Seat {
             bwlimit_mbit_per_s: 100,
             lb_policy: autoradio_policy::balance::DEFAULT_LB_POLICY.into(),
             hold: Duration::from_secs(30),
-            heartbeat: Duration::from_millis(250),
-            election: (Duration::from_millis(1_000), Duration::from_millis(2_000)),
+            heartbeat: autoradio_store::Options::HEARTBEAT,
+            election: autoradio_store::Options::ELECTION,
         };
         Self { config, running: None }
     }

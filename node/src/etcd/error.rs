@@ -57,12 +57,13 @@ pub(super) fn from_raft(error: &RaftError) -> Status {
     match error {
         RaftError::Consensus(ConsensusError::Refused(refusal)) => from_refusal(refusal),
         // Without a majority etcd says this, too: it waits for one until the time is up.
-        RaftError::Consensus(ConsensusError::Timeout(_)) | RaftError::NoLeader => {
+        RaftError::Consensus(ConsensusError::Timeout(_) | ConsensusError::NoQuorum) | RaftError::NoLeader => {
             Status::unavailable("etcdserver: request timed out")
         }
-        RaftError::Consensus(ConsensusError::NotLeader { .. }) | RaftError::Forward { .. } => {
-            Status::unavailable("etcdserver: leader changed")
-        }
+        RaftError::Consensus(ConsensusError::NotLeader { .. })
+        | RaftError::Forward { .. }
+        | RaftError::LeaderReplaced => Status::unavailable("etcdserver: leader changed"),
+        RaftError::Consensus(ConsensusError::TooLarge { .. }) => EtcdError::RequestTooLarge.into(),
         RaftError::Consensus(ConsensusError::Stopped(_)) => Status::unavailable("etcdserver: server stopped"),
         RaftError::Consensus(ConsensusError::Membership(reason)) => Status::failed_precondition(reason.clone()),
     }

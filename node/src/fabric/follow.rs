@@ -12,7 +12,7 @@ use std::{
 };
 
 use autoradio_machine::{MountName, NodeId};
-use autoradio_media::{EpochStart, LogError, MountLog};
+use autoradio_media::{EpochStart, LogError};
 use autoradio_policy::followers::{desired_logs, upstreams};
 use autoradio_proto::peer::{FrameBatch, SubscribeRequest};
 use tokio::task::JoinHandle;
@@ -184,12 +184,7 @@ pub(super) fn take(ctx: &Context, live: &Arc<LiveMount>, batch: FrameBatch) -> R
         Err(LogError::StaleEpoch { .. }) => return Ok(()),
         other => other.map_err(unusable)?,
     }
-    // A log that has the chain's header needs it no second time.
-    if let Some(header) = batch.header.and_then(from_wire)
-        && live.with_log(MountLog::newest).is_none()
-    {
-        live.set_header(header);
-    }
+    live.prepare(batch.header.and_then(from_wire), batch.title).map_err(unusable)?;
     let mut lost = 0;
     let appended = live.append(frames, Some(&mut lost));
     if lost > 0 {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use autoradio_machine::MountName;
-use autoradio_media::{Frame, LogError, Position};
+use autoradio_media::{Frame, LogError, MountLog, Position};
 use autoradio_proto::peer::{FrameBatch, HeadReply, HeadRequest, SetTitleReply, SetTitleRequest, SubscribeRequest};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
@@ -83,8 +83,11 @@ async fn copy(live: &LiveMount, mut after: Option<Position>, sender: &mpsc::Send
     loop {
         appends.borrow_and_update();
         let read = live.with_log(|log| match log.after(after, BATCH_BYTES) {
-            // Too far back: from the oldest, which the subscriber sees by the gap.
-            Err(LogError::Fallen { .. }) => log.after(None, BATCH_BYTES),
+            // Too far back: from the oldest, which the subscriber sees by the gap, and with its headers.
+            Err(LogError::Fallen { .. }) => {
+                first = true;
+                log.after(None, BATCH_BYTES)
+            }
             other => other,
         });
         let frames = match read {
@@ -123,6 +126,7 @@ fn batches(live: &LiveMount, frames: Vec<Frame>, first: bool) -> Vec<FrameBatch>
                 header: header.map(to_wire),
                 content_type: start.as_ref().map_or_else(String::new, |s| s.content_type.clone()),
                 continues: start.and_then(|s| s.continues).map(position_to_wire),
+                title: (first && batches.is_empty()).then(|| live.with_log(MountLog::title)).flatten(),
                 frames: Vec::new(),
             });
         }

@@ -7,9 +7,10 @@ use autoradio_policy::{
     answer::Refuse,
     takeover::{Decision, HolderAnswer, decide, must_ask},
 };
+use autoradio_store::Proposed;
 use tokio::time::timeout;
 
-use crate::{context::Context, fabric, onair::LiveMount};
+use crate::{context::Context, fabric, onair::LiveMount, raft::RaftError};
 
 /// How often a claim is made anew when another came between.
 const TRIES: usize = 3;
@@ -45,7 +46,7 @@ pub(super) async fn claim(ctx: &Context, live: &Arc<LiveMount>, origin: &Origin)
         };
         let lease = lease(ctx).await?;
         let txn = claim_origin(mount, expected, origin, lease);
-        let proposed = ctx.raft.propose(Command::Txn(txn)).await;
+        let proposed = propose(ctx, Command::Txn(txn)).await;
         let proposed = proposed.map_err(|error| Refuse::Busy(format!("the mount cannot be claimed: {error}")))?;
         match proposed.response {
             Response::Txn { succeeded: true, .. } => {
@@ -58,6 +59,18 @@ pub(super) async fn claim(ctx: &Context, live: &Arc<LiveMount>, origin: &Origin)
         }
     }
     Err(Refuse::MountInUse)
+}
+
+/// Proposes a claim; anew where another node leads meanwhile. A leader that died without a word would be waited for
+/// while the encoder hears nothing, and a claim that was carried out after all is one of this node's own.
+async fn propose(ctx: &Context, command: Command) -> Result<Proposed, RaftError> {
+    let mut status = ctx.raft.watch_status();
+    let asked = status.borrow_and_update().leader;
+    tokio::select! {
+        proposed = ctx.raft.propose(command.clone()) => return proposed,
+        Ok(_) = status.wait_for(|now| now.leader.is_some() && now.leader != asked) => {}
+    }
+    ctx.raft.propose(command).await
 }
 
 async fn decision(ctx: &Context, live: &Arc<LiveMount>, claim: Option<&Claim>) -> Decision {

@@ -11,6 +11,7 @@ use std::{
 use autoradio_machine::MountName;
 use autoradio_media::{EpochStart, Frame, LogError, LogLimits, MountLog, Position, Splicer};
 use autoradio_policy::MountLoad;
+use bytes::Bytes;
 use tokio::sync::{mpsc, watch};
 
 use super::chunks::{Chunk, Chunks, Joined, Missed};
@@ -87,7 +88,7 @@ impl LiveMount {
         f(&self.log.read().expect(UNPOISONED))
     }
 
-    /// Begins an epoch; frames of older ones are refused from now on.
+    /// Begins an epoch; frames of older ones are refused once its first frame has come.
     ///
     /// # Errors
     /// A newer epoch is known.
@@ -110,9 +111,25 @@ impl LiveMount {
         splicer
     }
 
-    /// The header in force before the first frame that a follower gets.
-    pub fn set_header(&self, header: Frame) {
-        self.log.write().expect(UNPOISONED).set_header(header);
+    /// What is in force before the first frame that a follower gets: headers and title. Headers of a chain that began in a
+    /// gap take their place in the log.
+    ///
+    /// # Errors
+    /// The headers' epoch is stale.
+    pub fn prepare(&self, header: Option<Frame>, title: Option<Bytes>) -> Result<(), LogError> {
+        let mut log = self.log.write().expect(UNPOISONED);
+        if let Some(title) = title {
+            log.set_title(title);
+        }
+        let Some(header) = header else { return Ok(()) };
+        match log.newest() {
+            None => log.set_header(header),
+            Some(newest) if header.position > newest && log.epoch_start(header.position.epoch).is_some() => {
+                log.append_after_gap(header)?;
+            }
+            Some(_) => {}
+        }
+        Ok(())
     }
 
     /// Appends frames in order; those that are there already are passed over. `lost` is told of sequence numbers that

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use autoradio_media::{FrameKind, LogError, Position};
+use autoradio_media::{FrameKind, Position};
 use bytes::Bytes;
 
 use super::live::LiveMount;
@@ -83,12 +83,10 @@ impl Tap for LogTap {
         let mut appends = self.live.appends();
         loop {
             appends.borrow_and_update();
-            let frames = self.live.with_log(|log| match log.after(self.at, READ_BYTES) {
-                Err(LogError::Fallen { .. }) => log.after(None, READ_BYTES),
-                other => other,
-            });
+            // What comes next has left the log: begin anew, with headers and at a join point.
+            let Ok(frames) = self.live.with_log(|log| log.after(self.at, READ_BYTES)) else { return Next::NewType };
             let mut audio = Vec::new();
-            for frame in frames.unwrap_or_default() {
+            for frame in frames {
                 let content_type =
                     self.live.with_log(|log| log.epoch_start(frame.position.epoch).map(|e| e.content_type.clone()));
                 if content_type.is_some_and(|new| new != self.content_type) {

@@ -19,22 +19,3 @@ pub trait FabricService: Send + Sync + 'static {
     /// Sets a mount's title, on its origin.
     async fn set_title(&self, request: SetTitleRequest) -> Result<SetTitleReply, Status>;
 }
-
-/// A node that carries no audio: says so.
-#[derive(Clone, Copy, Debug)]
-pub struct NoFabric;
-
-#[tonic::async_trait]
-impl FabricService for NoFabric {
-    async fn subscribe(&self, request: SubscribeRequest) -> Result<BatchStream, Status> {
-        Err(Status::not_found(format!("no log of {} here", request.mount)))
-    }
-
-    async fn head(&self, _request: HeadRequest) -> Result<HeadReply, Status> {
-        Ok(HeadReply::default())
-    }
-
-    async fn set_title(&self, _request: SetTitleRequest) -> Result<SetTitleReply, Status> {
-        Ok(SetTitleReply { done: false })
-    }
-}

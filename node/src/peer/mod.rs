@@ -12,7 +12,7 @@ mod service;
 
 pub use connect::{MESSAGE_MAX_BYTES, endpoint};
 pub use envelope::{CallFrom, Envelope};
-pub use fabric_service::{BatchStream, FabricService, NoFabric};
+pub use fabric_service::{BatchStream, FabricService};
 pub use join::{JoinError, ask_to_join, probe};
 pub use listen::{bind, serve};
 pub use loads::Loads;

@@ -12,6 +12,9 @@ pub enum RaftError {
     /// There is no leader within the time limit: no majority is in reach.
     #[error("no majority of the cluster can be reached; changes are refused until one is")]
     NoLeader,
+    /// The leader was cut off, and another leads now.
+    #[error("the leader was replaced before it answered; the change may or may not have been made")]
+    LeaderReplaced,
     /// The leader could not be asked, or broke off: a proposal may have been carried out all the same.
     #[error("the leader {leader:x} could not be asked: {reason}")]
     Forward {

@@ -14,6 +14,9 @@ use crate::peer::{Lane, Peers};
 /// What the answer's way back may take beyond the time that the leader is given.
 const MARGIN: Duration = Duration::from_millis(250);
 
+/// How long a node is given to say who leads.
+const HEARSAY_LIMIT: Duration = Duration::from_secs(1);
+
 fn millis(left: Duration) -> u32 {
     u32::try_from(left.as_millis()).unwrap_or(u32::MAX)
 }
@@ -54,6 +57,16 @@ pub(super) async fn read_index(peers: &Peers, leader: NodeId, left: Duration) ->
         Ok(Err(status)) if status.code() == Code::Unavailable => Ok(Attempt::Again),
         Ok(Err(status)) => Err(from_status(leader, left, &status)),
         Err(_) => Err(ConsensusError::Timeout(left).into()),
+    }
+}
+
+/// Who leads, as far as `node` knows.
+pub(super) async fn who_leads(peers: &Peers, node: NodeId) -> Option<NodeId> {
+    let mut client = peers.client_on(node, Lane::Control).ok()?;
+    let request = ReadIndexRequest { timeout_ms: millis(HEARSAY_LIMIT) };
+    match timeout(HEARSAY_LIMIT + MARGIN, client.read_index(request)).await.ok()? {
+        Ok(_) => Some(node),
+        Err(status) => wire::not_leader(&status)?,
     }
 }
 

@@ -18,8 +18,8 @@ pub const PROPOSE_TIMEOUT: Duration = Duration::from_secs(5);
 /// First and longest wait before a new leader is asked.
 const RETRY: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(320));
 
-/// A leader that heard no majority for so long may have been replaced, and must not keep leases.
-const QUORUM_ACK_MAX_MS: u64 = 2_000;
+/// How long the answer of a leader that was replaced meanwhile is still waited for.
+const LATE_ANSWER: Duration = Duration::from_millis(250);
 
 /// The way to the replicated state. Cheap to clone.
 #[derive(Clone)]
@@ -69,8 +69,10 @@ impl RaftHandle {
     /// # Errors
     /// [`RaftError`].
     pub async fn propose(&self, command: Command) -> Result<Proposed, RaftError> {
+        // Whether a leader carried it out that was replaced before it answered is not known.
+        let late = || Err(RaftError::LeaderReplaced);
         let proposed = self
-            .with_leader(|leader, left| {
+            .with_leader(late, |leader, left| {
                 let command = &command;
                 async move {
                     if leader != self.node_id() {
@@ -78,7 +80,7 @@ impl RaftHandle {
                     }
                     match self.inner.consensus.propose(command, left).await {
                         Ok(proposed) => Ok(Attempt::Done(proposed)),
-                        Err(ConsensusError::NotLeader { .. }) => Ok(Attempt::Again),
+                        Err(ConsensusError::NotLeader { .. } | ConsensusError::NoQuorum) => Ok(Attempt::Again),
                         Err(error) => Err(error.into()),
                     }
                 }
@@ -93,14 +95,16 @@ impl RaftHandle {
     /// # Errors
     /// [`RaftError`].
     pub async fn barrier(&self) -> Result<(), RaftError> {
+        // A read changes nothing: the next leader can be asked.
+        let late = || Ok(Attempt::Again);
         let index = self
-            .with_leader(|leader, left| async move {
+            .with_leader(late, |leader, left| async move {
                 if leader != self.node_id() {
                     return forward::read_index(&self.inner.peers, leader, left).await;
                 }
                 match self.inner.consensus.read_index(left).await {
                     Ok(index) => Ok(Attempt::Done(index)),
-                    Err(ConsensusError::NotLeader { .. }) => Ok(Attempt::Again),
+                    Err(ConsensusError::NotLeader { .. } | ConsensusError::NoQuorum) => Ok(Attempt::Again),
                     Err(error) => Err(error.into()),
                 }
             })
@@ -108,8 +112,13 @@ impl RaftHandle {
         Ok(self.inner.consensus.wait_applied(index, PROPOSE_TIMEOUT).await?)
     }
 
-    /// Calls `attempt` with the leader and the time that is left, until one is done.
-    pub(super) async fn with_leader<T, F>(&self, attempt: impl Fn(NodeId, Duration) -> F) -> Result<T, RaftError>
+    /// Calls `attempt` with the leader and the time that is left, until one is done; `late` says what follows when the
+    /// leader was replaced before it answered (a network that was cut does not say so).
+    pub(super) async fn with_leader<T, F>(
+        &self,
+        late: impl Fn() -> Result<Attempt<T>, RaftError>,
+        attempt: impl Fn(NodeId, Duration) -> F,
+    ) -> Result<T, RaftError>
     where
         F: Future<Output = Result<Attempt<T>, RaftError>>,
     {
@@ -125,14 +134,44 @@ impl RaftHandle {
             if let Some(reason) = now.fatal {
                 return Err(ConsensusError::Stopped(reason).into());
             }
-            if let Some(leader) = now.leader
-                && let Attempt::Done(done) = attempt(leader, left).await?
-            {
-                return Ok(done);
+            if let Some(leader) = now.leader {
+                let ended = tokio::select! {
+                    ended = attempt(leader, left) => ended?,
+                    () = self.replaced(leader) => late()?,
+                };
+                if let Attempt::Done(done) = ended {
+                    return Ok(done);
+                }
             }
             // Whichever is first: news of the consensus, or the back-off. A closed channel ends in the deadline.
             let _news = timeout(backoff.step().min(left), status.changed()).await;
         }
+    }
+
+    /// Waits until another node than `asked` leads, and then a moment for the answer that may be on its way. This node
+    /// answers itself whatever happens to its leadership.
+    async fn replaced(&self, asked: NodeId) {
+        let mut status = self.inner.consensus.watch_status();
+        let other = status.wait_for(|status| status.leader.is_some_and(|leader| leader != asked));
+        if asked == self.node_id() || other.await.is_err() {
+            std::future::pending::<()>().await;
+        }
+        tokio::time::sleep(LATE_ANSWER).await;
+    }
+
+    /// Proposes at whoever leads by what the others say: for a node that the leader does not reach, since it has moved.
+    /// Does not wait until it is applied here.
+    pub(super) async fn propose_by_hearsay(&self, command: &Command) -> Result<(), RaftError> {
+        let peers = &self.inner.peers;
+        for node in peers.urls().into_keys() {
+            let Some(leader) = forward::who_leads(peers, node).await.filter(|leader| *leader != self.node_id()) else {
+                continue;
+            };
+            if let Attempt::Done(_) = forward::propose(peers, leader, command, PROPOSE_TIMEOUT).await? {
+                return Ok(());
+            }
+        }
+        Err(RaftError::NoLeader)
     }
 
     /// Reads this node's state as it is; `f` must be short.
@@ -167,9 +206,7 @@ impl RaftHandle {
     /// Whether this node leads, and heard a majority of late.
     #[must_use]
     pub fn leads(&self) -> bool {
-        let status = self.status();
-        status.role == autoradio_store::Role::Leader
-            && status.millis_since_quorum_ack.is_none_or(|ms| ms <= QUORUM_ACK_MAX_MS)
+        self.inner.consensus.leads()
     }
 
     /// This node.

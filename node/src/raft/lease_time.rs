@@ -55,7 +55,7 @@ impl RaftHandle {
     /// # Errors
     /// [`RaftError`].
     pub async fn keep_lease_anywhere(&self, id: LeaseId) -> Result<i64, RaftError> {
-        self.with_leader(|leader, left| async move {
+        self.with_leader(again, |leader, left| async move {
             if leader != self.node_id() {
                 return forward::keep_alive_once(self.peers(), leader, id, left).await;
             }
@@ -69,7 +69,7 @@ impl RaftHandle {
     /// # Errors
     /// [`RaftError`].
     pub async fn lease_left_anywhere(&self, id: LeaseId) -> Result<Option<u64>, RaftError> {
-        self.with_leader(|leader, left| async move {
+        self.with_leader(again, |leader, left| async move {
             if leader != self.node_id() {
                 return forward::lease_left(self.peers(), leader, id, left).await;
             }
@@ -79,10 +79,15 @@ impl RaftHandle {
     }
 }
 
+/// A lease's time can always be asked of the next leader.
+fn again<T>() -> Result<Attempt<T>, RaftError> {
+    Ok(Attempt::Again)
+}
+
 fn here<T>(answer: Result<T, ConsensusError>) -> Result<Attempt<T>, RaftError> {
     match answer {
         Ok(done) => Ok(Attempt::Done(done)),
-        Err(ConsensusError::NotLeader { .. }) => Ok(Attempt::Again),
+        Err(ConsensusError::NotLeader { .. } | ConsensusError::NoQuorum) => Ok(Attempt::Again),
         Err(error) => Err(error.into()),
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use autoradio_machine::{Command, Member, MemberUpdate, PublicFace};
 use tokio_util::sync::CancellationToken;
 
-use super::{RaftHandle, retry::Backoff};
+use super::{RaftError, RaftHandle, retry::Backoff};
 use crate::config::Config;
 
 /// Keeps this node's member entry as `config` has it, until `stop`.
@@ -21,9 +21,9 @@ pub async fn publish_self(raft: RaftHandle, config: std::sync::Arc<Config>, stop
                 _ => return,
             }
         };
-        let Some(done) = stop.run_until_cancelled(raft.propose(Command::MemberUpdate(update))).await else { return };
+        let Some(done) = stop.run_until_cancelled(publish(&raft, update)).await else { return };
         match done {
-            Ok(_) => backoff.reset(),
+            Ok(()) => backoff.reset(),
             Err(error) => {
                 tracing::warn!(%error, "this node's entry in the member list could not be brought up to date yet");
                 if stop.run_until_cancelled(tokio::time::sleep(backoff.step())).await.is_none() {
@@ -31,6 +31,17 @@ pub async fn publish_self(raft: RaftHandle, config: std::sync::Arc<Config>, stop
                 }
             }
         }
+    }
+}
+
+async fn publish(raft: &RaftHandle, update: MemberUpdate) -> Result<(), RaftError> {
+    let has_moved = update.peer_urls.is_some();
+    let command = Command::MemberUpdate(update);
+    match raft.propose(command.clone()).await {
+        Ok(_) => Ok(()),
+        // The leader calls it where it was, so that it does not hear of any.
+        Err(RaftError::NoLeader) if has_moved => raft.propose_by_hearsay(&command).await,
+        Err(error) => Err(error),
     }
 }
 
@@ -47,16 +58,30 @@ pub fn public_face(config: &Config) -> PublicFace {
     }
 }
 
-/// What has to change so that `member` says what `config` does. Peer URLs are the cluster's business once a node is a
-/// member: a changed one must be announced before the move, or nobody could tell this node of it.
+/// What has to change so that `member` says what `config` does.
 fn difference(member: &Member, config: &Config) -> Option<MemberUpdate> {
     let public = public_face(config);
     let update = MemberUpdate {
         id: member.id,
         name: (member.name != config.name).then(|| config.name.clone()),
+        peer_urls: has_moved(member, config).then(|| config.peer_urls.clone()),
         client_urls: (member.client_urls != config.client_urls).then(|| config.client_urls.clone()),
         public: (member.public != public).then_some(public),
         ..MemberUpdate::default()
     };
     (update != MemberUpdate { id: member.id, ..MemberUpdate::default() }).then_some(update)
+}
+
+/// Whether this node is reached elsewhere now. One that finds itself with the loopback address only, since it was started
+/// before its network was, has not moved.
+fn has_moved(member: &Member, config: &Config) -> bool {
+    let is_local = |url: &String| {
+        let host = url.parse::<tonic::transport::Uri>().ok().and_then(|uri| uri.host().map(str::to_owned));
+        let ip = host.as_deref().and_then(|host| host.trim_matches(['[', ']']).parse::<std::net::IpAddr>().ok());
+        host.as_deref() == Some("localhost") || ip.is_some_and(|ip| ip.is_loopback() || ip.is_unspecified())
+    };
+    let was_local = member.peer_urls.iter().any(is_local);
+    !config.peer_urls.is_empty()
+        && member.peer_urls != config.peer_urls
+        && (was_local || !config.peer_urls.iter().any(is_local))
 }

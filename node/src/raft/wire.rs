@@ -34,18 +34,23 @@ pub fn decode_result(bytes: &[u8]) -> Result<Result<Response, Refusal>, String> 
 #[must_use]
 pub fn to_status(error: &ConsensusError) -> Status {
     match error {
-        ConsensusError::NotLeader { leader } => {
-            let mut status = Status::unavailable(error.to_string());
-            let value = format!("{:x}", leader.unwrap_or(0));
-            let value = AsciiMetadataValue::try_from(value).expect("hex digits are a header value");
-            status.metadata_mut().insert(NOT_LEADER, value);
-            status
-        }
+        ConsensusError::NotLeader { leader } => elsewhere(error, *leader),
+        // It leads for nobody: another may soon.
+        ConsensusError::NoQuorum => elsewhere(error, None),
+        ConsensusError::TooLarge { .. } => Status::invalid_argument(error.to_string()),
         ConsensusError::Timeout(_) => Status::deadline_exceeded(error.to_string()),
         ConsensusError::Membership(_) => Status::failed_precondition(error.to_string()),
         ConsensusError::Stopped(_) => Status::unavailable(error.to_string()),
         ConsensusError::Refused(_) => Status::internal(error.to_string()),
     }
+}
+
+fn elsewhere(error: &ConsensusError, leader: Option<NodeId>) -> Status {
+    let mut status = Status::unavailable(error.to_string());
+    let value = format!("{:x}", leader.unwrap_or(0));
+    let value = AsciiMetadataValue::try_from(value).expect("hex digits are a header value");
+    status.metadata_mut().insert(NOT_LEADER, value);
+    status
 }
 
 /// Whether a peer said that it does not lead, and who does as far as it knows.
@@ -92,6 +97,7 @@ mod tests {
         let status = to_status(&ConsensusError::NotLeader { leader: Some(0xab) });
         assert_eq!(not_leader(&status), Some(Some(0xab)));
         assert_eq!(not_leader(&to_status(&ConsensusError::NotLeader { leader: None })), Some(None));
+        assert_eq!(not_leader(&to_status(&ConsensusError::NoQuorum)), Some(None));
         assert_eq!(not_leader(&Status::unavailable("gone")), None);
     }
 

@@ -77,6 +77,48 @@ async fn without_a_majority_changes_are_refused_and_reads_of_the_view_go_on() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_leader_that_lost_its_majority_refuses_changes_and_does_not_fill_its_log() {
+    let mut cluster = Cluster::start(3).await;
+    let leader = cluster.leader().await;
+    for index in (0..3).filter(|index| *index != leader) {
+        cluster.stop(index).await;
+    }
+    let raft = &cluster.context(leader).raft;
+    eventually("it knows", async || (!raft.leads()).then_some(())).await;
+    let last = raft.status().last_log_index;
+    let change = autoradio_machine::PutRequest { key: "k".into(), ..Default::default() };
+    for _ in 0..2 {
+        let error = raft.propose(Command::Put(change.clone())).await.unwrap_err();
+        assert!(error.to_string().contains("changes are refused until one is"), "{error}");
+    }
+    assert!(raft.barrier().await.is_err(), "nor does it serve reads that are to be linearizable");
+    assert!(raft.status().last_log_index <= last + 1, "{} after {last}", raft.status().last_log_index);
+    cluster.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_comes_back_with_another_address_tells_the_others_itself() {
+    let mut cluster = Cluster::start(3).await;
+    let moved = cluster.follower().await;
+    cluster.stop(moved).await;
+    put(cluster.context(cluster.leader().await), "meanwhile", "1").await;
+    let addr = crate::support::free_addr();
+    let url = format!("http://{addr}");
+    cluster.configs[moved].peer_listen = vec![addr];
+    cluster.configs[moved].peer_urls = vec![url.clone()];
+    cluster.restart(moved).await;
+    let context = cluster.context(moved);
+    eventually("it has caught up", async || get(context, "meanwhile")).await;
+    for context in cluster.running() {
+        let me = cluster.context(moved).raft.node_id();
+        let told = || context.raft.status().addresses.get(&me) == Some(&url);
+        eventually("the consensus calls it there", async || told().then_some(())).await;
+        assert_eq!(context.raft.catalog().members[&me].peer_urls, [url.as_str()]);
+    }
+    cluster.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_node_holds_its_lease_and_lets_go_of_it_when_it_stops() {
     let mut cluster = Cluster::start(3).await;
     let follower = cluster.follower().await;
@@ -94,9 +136,9 @@ async fn a_node_holds_its_lease_and_lets_go_of_it_when_it_stops() {
 async fn a_lease_that_nobody_keeps_is_revoked_by_the_leader() {
     let cluster = Cluster::start(1).await;
     let raft = &cluster.context(0).raft;
-    let granted = raft.propose(Command::LeaseGrant { id: 0, ttl_s: 1 }).await.expect("granted");
+    let granted = raft.propose(Command::LeaseGrant { id: 0, ttl_s: 2 }).await.expect("granted");
     let Response::Lease { id, .. } = granted.response else { panic!("{granted:?}") };
-    assert_eq!(raft.keep_lease(id).expect("this node leads"), 2, "etcd's least");
+    assert_eq!(raft.keep_lease(id).expect("this node leads"), 2);
     eventually("it is revoked", async || raft.read(|m| m.lease_keys(id).is_none()).then_some(())).await;
     assert_eq!(raft.keep_lease(id).expect("this node leads"), 0);
     cluster.shutdown().await;

@@ -94,7 +94,10 @@ async fn a_source_on_one_node_is_heard_on_every_node() {
         let context = cluster.context(index);
         eventually("the origin is known", async || (!context.raft.catalog().origins.is_empty()).then_some(())).await;
         let (mut stream, head) = listener(context, "/live", "Range: bytes=0-\r\n").await;
-        assert!(head.starts_with("HTTP/1.0 200 OK\r\n") && head.contains("Content-Type: application/x-test\r\n"), "{head}");
+        assert!(
+            head.starts_with("HTTP/1.0 200 OK\r\n") && head.contains("Content-Type: application/x-test\r\n"),
+            "{head}"
+        );
         assert_eq!(read_to(&mut stream, "first;").await, "first;");
     }
     let (mut stream, _) = listener(cluster.context(1), "/live", "").await;

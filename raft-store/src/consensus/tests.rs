@@ -6,7 +6,7 @@ use autoradio_machine::{Event, LogIndex, Machine};
 use openraft::testing::{StoreBuilder, Suite};
 
 use super::*;
-use crate::types::StorageError;
+use crate::{log::LogStore, open, state::StateMachine, types::StorageError};
 
 struct Nobody;
 
@@ -22,7 +22,7 @@ impl StoreBuilder<TypeConfig, LogStore, StateMachine, tempfile::TempDir> for Bui
         let folder = tempfile::tempdir().expect("a temporary folder");
         let options = Options::new(folder.path().join("node"));
         let identity = Identity { cluster_id: 1, node_id: 1 };
-        let (log, _thread, state) = open_folder(&options, &identity, Arc::new(Nobody)).expect("an empty folder opens");
+        let (log, _thread, state) = open::folder(&options, &identity, Arc::new(Nobody)).expect("an empty folder opens");
         Ok((folder, log, state))
     }
 }

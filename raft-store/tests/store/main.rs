@@ -1,4 +1,5 @@
 //! The consensus with several nodes in one process, over a transport in memory that can be cut.
+#![allow(clippy::unwrap_used, reason = "a test")]
 
 mod cluster;
 mod disk;

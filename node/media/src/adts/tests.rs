@@ -71,8 +71,8 @@ fn half_a_frame_is_never_given() {
 fn part() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![
         3 => (8usize..200, any::<u8>()).prop_map(|(len, fill)| frame(len, fill)),
-        1 => prop::collection::vec(any::<u8>(), 0..40),
-        1 => prop::collection::vec(prop::sample::select(vec![0xff, 0xf1, 0x50, 0x80, 1, 0, b'I', b'D', b'3']), 0..40),
+        1 => prop::collection::vec(any::<u8>(), 0..1500),
+        1 => prop::collection::vec(prop::sample::select(vec![0xff, 0xf1, 0x50, 0x80, 1, 0, b'I', b'D', b'3']), 0..700),
     ]
 }
 

@@ -142,8 +142,8 @@ fn a_header_about_a_file_is_dropped() {
 fn part() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![
         3 => (1u32..5, 0u32..2, any::<u8>()).prop_map(|(rate, padding, fill)| frame(rate, padding, fill)),
-        1 => prop::collection::vec(any::<u8>(), 0..40),
-        1 => prop::collection::vec(prop::sample::select(vec![0xff, 0xfb, 0xf3, 0x10, 0, b'I', b'D', b'3', 4]), 0..40),
+        1 => prop::collection::vec(any::<u8>(), 0..1500),
+        1 => prop::collection::vec(prop::sample::select(vec![0xff, 0xfb, 0xf3, 0x10, 0, b'I', b'D', b'3', 4]), 0..700),
     ]
 }
 

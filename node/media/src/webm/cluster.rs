@@ -29,8 +29,28 @@ pub(crate) struct Block {
 }
 
 impl Block {
-    /// From a whole element in a cluster of this time code (RFC 9559 §10.1, §10.2).
+    /// From a whole element in a cluster of this time code.
     pub(crate) fn parse(whole: &[u8], element: Element, cluster_time: i64) -> Option<Self> {
+        let Place { time_at, track, relative, key } = Place::find(whole, element)?;
+        Some(Self { data: whole.to_vec(), time_at, track, time: cluster_time + i64::from(relative), key })
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.data.len()
+    }
+}
+
+/// What a block's element says, and where.
+struct Place {
+    time_at: usize,
+    track: u64,
+    relative: i16,
+    key: bool,
+}
+
+impl Place {
+    /// In a whole SimpleBlock or BlockGroup (RFC 9559 §10.1, §10.2).
+    fn find(whole: &[u8], element: Element) -> Option<Self> {
         let payload = whole.get(element.header_len..)?;
         let (at, block, key) = if element.id == id::BLOCK_GROUP {
             let before = ebml::children(payload).take_while(|child| child.id != id::BLOCK);
@@ -43,13 +63,8 @@ impl Block {
         };
         let Vint::Value { value: track, len } = ebml::vint(block) else { return None };
         let &[high, low, flags] = block.get(len..len + 3)? else { return None };
-        let relative = i16::from_be_bytes([high, low]);
         let key = key.unwrap_or(flags & FLAG_KEY != 0);
-        Some(Self { data: whole.to_vec(), time_at: at + len, track, time: cluster_time + i64::from(relative), key })
-    }
-
-    pub(crate) fn len(&self) -> usize {
-        self.data.len()
+        Some(Self { time_at: at + len, track, relative: i16::from_be_bytes([high, low]), key })
     }
 }
 
@@ -128,12 +143,12 @@ pub(crate) fn with_time(cluster: &Bytes, time: i64) -> Bytes {
     data.into()
 }
 
-/// How far its latest block is behind its time code.
-pub(crate) fn latest_block(cluster: &[u8]) -> i64 {
+/// How far its earliest and its latest block are from its time code.
+pub(crate) fn reach(cluster: &[u8]) -> (i64, i64) {
     let blocks = ebml::children(cluster.get(CLUSTER_HEAD..).unwrap_or(&[]));
     let times = blocks.filter_map(|child| {
         let ebml::Head::Element(element) = ebml::head(child.whole) else { return None };
-        Block::parse(child.whole, element, 0).map(|block| block.time)
+        Place::find(child.whole, element).map(|place| i64::from(place.relative))
     });
-    times.max().unwrap_or(0)
+    times.fold((0, 0), |(earliest, latest), time| (earliest.min(time), latest.max(time)))
 }

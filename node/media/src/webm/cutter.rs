@@ -19,6 +19,9 @@ const STEP_US_MAX: u64 = 10_000_000;
 pub(crate) struct Cutter {
     setup: Setup,
     cluster: Option<Cluster>,
+    /// Up to here the cuts have lasted. Times need not grow from block to block (video whose frames are sent in another
+    /// order than shown), but the sum of the durations must keep with them.
+    mark: i64,
     /// One for each track that has had a block; there are only the setup's.
     seen: Vec<Seen>,
 }
@@ -34,7 +37,7 @@ struct Seen {
 
 impl Cutter {
     pub(crate) fn new(setup: Setup) -> Self {
-        Self { setup, cluster: None, seen: Vec::new() }
+        Self { setup, cluster: None, mark: i64::MIN, seen: Vec::new() }
     }
 
     pub(crate) fn setup(&self) -> &Setup {
@@ -81,11 +84,13 @@ impl Cutter {
     pub(crate) fn flush(&mut self, next: Option<i64>) -> Option<Cut> {
         let cluster = self.cluster.take()?;
         let longest = self.setup.ticks(STEP_US_MAX);
-        let measured = next.map(|next| next - cluster.time).filter(|ticks| (0..=longest).contains(ticks));
-        let ticks = measured.unwrap_or_else(|| {
-            let ends = self.seen.iter().map(|seen| seen.time + seen.step - cluster.time);
-            ends.filter(|ticks| *ticks <= longest).max().unwrap_or(0)
-        });
+        let near = |time: i64, other: i64| (-longest..=longest).contains(&time.saturating_sub(other));
+        // At the start, and where the source has jumped, it counts from the cluster's own time.
+        let from = if near(self.mark, cluster.time) { self.mark } else { cluster.time };
+        let ends = self.seen.iter().map(|seen| seen.time + seen.step).filter(|&end| near(end, cluster.time));
+        let to = next.filter(|&next| near(next, from)).or_else(|| ends.max()).unwrap_or(from).max(from);
+        self.mark = to;
+        let ticks = to - from;
         let kind = if cluster.join { FrameKind::Join } else { FrameKind::Continue };
         // 0 would say that the duration is unknown.
         let duration_us = u32::try_from(self.setup.us(ticks)).unwrap_or(u32::MAX).max(1);

@@ -103,6 +103,13 @@ impl Setup {
         u64::try_from(us).unwrap_or(u64::MAX)
     }
 
+    /// A time code of another stream in this one's units, not before it.
+    pub(crate) fn ticks_of(&self, ticks: i64, other: &Self) -> i64 {
+        let ns = i128::from(ticks) * i128::from(other.scale_ns);
+        let scale = i128::from(self.scale_ns);
+        i64::try_from((ns + scale - 1).div_euclid(scale)).unwrap_or(i64::MAX)
+    }
+
     /// For people: `webm vp8 640x480 + vorbis 48000 Hz stereo`.
     pub(crate) fn describe(&self) -> String {
         let tracks: Vec<_> = self.tracks.iter().map(Track::describe).collect();
@@ -146,7 +153,7 @@ impl Track {
                     2 => "stereo".to_owned(),
                     more => format!("{more} channels"),
                 };
-                format!("{codec} {:.0} Hz {channels}", audio.rate_hz)
+                format!("{codec} {} Hz {channels}", audio.rate_hz as u64)
             }
             _ => codec,
         }

@@ -53,11 +53,11 @@ fn other_tracks_are_a_new_chain() {
     epoch(&mut log, 1, &[opus(), audio_clusters(0, 2)].concat(), true);
     let other = header(&[&audio_track(1, "A_OPUS", b"OpusHead of another")]);
     let (frames, joint) = epoch(&mut log, 2, &[other.clone(), audio_clusters(500, 1)].concat(), true);
-    assert_eq!((joint, frames[0].kind, times(&frames)[0]), (Some(Joint::NewChain), FrameKind::Header, 500));
-    // Only a header has come: the chain goes on from nothing.
+    assert_eq!((joint, frames[0].kind, times(&frames)[0]), (Some(Joint::NewChain), FrameKind::Header, 2000));
+    // Only a header has come: time goes on from the chain before.
     epoch(&mut log, 3, &opus(), true);
     let (frames, joint) = epoch(&mut log, 4, &[opus(), audio_clusters(40, 1)].concat(), true);
-    assert_eq!((joint, times(&frames)[0]), (Some(Joint::Continued), 40));
+    assert_eq!((joint, times(&frames)[0]), (Some(Joint::Continued), 3000));
 }
 
 #[test]
@@ -91,5 +91,20 @@ proptest! {
         for pair in times(&frames).windows(2) {
             prop_assert!(pair[0] < pair[1] && pair[1] - pair[0] <= 100, "{:?}", pair);
         }
+    }
+
+    #[test]
+    fn damage_never_panics(hits in prop::collection::vec((0usize..2000, any::<u8>()), 0..40)) {
+        let mut log = MountLog::new(LogLimits::default());
+        let whole = [opus(), audio_clusters(0, 1)].concat();
+        let mut bytes = whole.clone();
+        for (at, value) in hits {
+            if let Some(byte) = bytes.get_mut(at) {
+                *byte = value;
+            }
+        }
+        epoch(&mut log, 1, &bytes, true);
+        epoch(&mut log, 2, &[&whole[..], &bytes].concat(), true);
+        epoch(&mut log, 3, &whole, true);
     }
 }

@@ -59,6 +59,14 @@ fn members_that_only_were_announced_do_not_count() {
 }
 
 #[test]
+fn a_learner_that_could_still_be_let_in_anew_under_its_id_does_not_vote() {
+    let mut all = members(&[1, 2]);
+    Arc::make_mut(all.get_mut(&2).unwrap()).client_urls.clear();
+    assert_eq!(next_step(&all, &raft(&[1], &[2]), &heard(&[1, 2])), None);
+    assert_eq!(next_step(&members(&[1, 2]), &raft(&[1], &[2]), &heard(&[1, 2])), Some(Step::SetVoters(vec![1, 2])));
+}
+
+#[test]
 fn some_stay_learners() {
     let mut all = members(&[1, 2]);
     Arc::make_mut(all.get_mut(&2).unwrap()).learner = true;

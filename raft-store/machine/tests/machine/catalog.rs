@@ -9,7 +9,7 @@ use crate::{bytes, cluster, delete, get, member, put, txn};
 const MOUNT: &str = r#"{"username":"source","password_hash":"$argon2id$v=19$x"}"#;
 
 fn name() -> MountName {
-    MountName::parse("/live.ogg").expect("it is a name")
+    MountName::parse("/live.ogg").expect("a valid name")
 }
 
 fn origin(node: u64) -> Origin {

@@ -19,7 +19,7 @@ impl Model {
     }
 
     fn change(&mut self, ops: &[(bool, u8, u8)]) {
-        let (mut state, revision) = (self.now(), i64::try_from(self.states.len()).expect("it is small") + 2);
+        let (mut state, revision) = (self.now(), i64::try_from(self.states.len()).expect("a test of few states") + 2);
         let before = state.clone();
         for (is_put, key, to) in ops {
             if *is_put {

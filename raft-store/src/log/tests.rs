@@ -1,0 +1,37 @@
+use openraft::{CommittedLeaderId, EntryPayload};
+
+use super::*;
+use crate::types::Payload;
+
+fn entry(index: u64, bytes: usize) -> Entry {
+    let log_id = LogId::new(CommittedLeaderId::new(1, 1), index);
+    Entry { log_id, payload: EntryPayload::Normal(Payload(vec![vec![0; bytes].into()])) }
+}
+
+fn open(folder: &tempfile::TempDir) -> LogStore {
+    LogStore::open(&folder.path().join("log")).unwrap().0
+}
+
+#[tokio::test]
+async fn entries_are_read_in_messages_that_get_through_within_a_heartbeat() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut log = open(&folder);
+    log.write_entries((1..=20).map(|index| entry(index, 200 * 1024))).unwrap();
+    log.write_entries([entry(21, 2 * 1024 * 1024)]).unwrap();
+    let read = log.limited_get_log_entries(1, 22).await.unwrap();
+    assert!((1..=4).contains(&read.len()), "{}", read.len());
+    assert_eq!(log.limited_get_log_entries(21, 22).await.unwrap().len(), 1, "never none");
+    assert_eq!(log.try_get_log_entries(1..22).await.unwrap().len(), 21);
+}
+
+#[tokio::test]
+async fn a_crash_between_the_purge_mark_and_the_purge_leaves_a_log_that_ends_at_the_mark() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut log = open(&folder);
+    log.write_entries((1..=5).map(|index| entry(index, 1))).unwrap();
+    // As a follower does that was given a snapshot far ahead of its log.
+    let upto = entry(9, 0).log_id;
+    log.set_mark(PURGED, &upto).unwrap();
+    let state = log.get_log_state().await.unwrap();
+    assert_eq!((state.last_purged_log_id, state.last_log_id), (Some(upto), Some(upto)));
+}
