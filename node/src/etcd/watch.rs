@@ -185,8 +185,10 @@ impl Watches {
             let read = |machine: &Machine| machine.history_window(&watcher.key, &watcher.end, from, through);
             match self.raft.read(read) {
                 Ok(events) => {
-                    watcher.told = Instant::now();
                     let answers = watcher.take(&events, through);
+                    if !answers.is_empty() {
+                        watcher.told = Instant::now();
+                    }
                     self.send_all(answers).await?;
                     // Between windows others have their turn.
                     tokio::task::yield_now().await;
