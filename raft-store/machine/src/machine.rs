@@ -231,7 +231,11 @@ impl Machine {
 
     fn add_member(&mut self, index: LogIndex, request: &MemberAdd) -> Outcome {
         let others = member::all(&self.store);
-        let id = member::new_id(self.cluster_id.unwrap_or_default(), index, &request.peer_urls);
+        let mut id = member::new_id(self.cluster_id.unwrap_or_default(), index, &request.peer_urls);
+        // Commands that share an entry share its index: a member added, removed and added anew is another.
+        while self.removed.contains(&id) || others.iter().any(|other| other.id == id) {
+            id = id.wrapping_add(1).max(1);
+        }
         let member = Member {
             id,
             name: request.name.clone(),

@@ -219,3 +219,14 @@ fn one_learner_at_a_time_and_the_last_started_member_stays() {
     run.ok(started(2));
     run.ok(Command::MemberRemove { id: 1 });
 }
+
+#[test]
+fn a_member_added_anew_by_the_same_entry_is_another() {
+    let mut run = crate::cluster();
+    let add = MemberAdd { name: String::new(), peer_urls: vec!["http://x:2380".into()], learner: false };
+    let mut at_once = |command: Command| run.machine.apply(99, &command).result;
+    let Ok(Response::Member(first)) = at_once(Command::MemberAdd(add.clone())) else { panic!() };
+    at_once(Command::MemberRemove { id: first.id }).unwrap();
+    let Ok(Response::Member(second)) = at_once(Command::MemberAdd(add)) else { panic!() };
+    assert_ne!(first.id, second.id);
+}
