@@ -15,6 +15,7 @@ mod kv;
 mod lease;
 mod limits;
 mod maintenance;
+mod require_leader;
 mod snapshot;
 mod watch;
 mod watcher;
@@ -30,8 +31,9 @@ use autoradio_proto::{
     },
     health::health_server::HealthServer,
 };
-use tonic::service::Routes;
+use tonic::service::{Routes, interceptor::InterceptedService};
 
+use self::require_leader::RequireLeader;
 use crate::{context::Context, raft::RaftHandle};
 
 /// Adds etcd's services to `routes`.
@@ -39,16 +41,20 @@ use crate::{context::Context, raft::RaftHandle};
 pub fn add_services(routes: Routes, context: &Context) -> Routes {
     let most = limits::MESSAGE_MAX_BYTES;
     let (raft, stop) = (context.raft.clone(), context.stop.clone());
+    let led = RequireLeader { raft: raft.clone() };
+    let kv = KvServer::new(kv::KvService { raft: raft.clone() }).max_decoding_message_size(most);
     let watch = watch::WatchService { context: context.clone() };
+    let watch = WatchServer::new(watch).max_decoding_message_size(most);
     let lease = lease::LeaseService { raft: raft.clone(), stop: stop.clone() };
+    let lease = LeaseServer::new(lease).max_decoding_message_size(most);
+    let cluster = cluster::ClusterService { context: context.clone() };
+    let cluster = ClusterServer::new(cluster).max_decoding_message_size(most);
     let maintenance = maintenance::MaintenanceService { context: context.clone() };
     routes
-        .add_service(KvServer::new(kv::KvService { raft: raft.clone() }).max_decoding_message_size(most))
-        .add_service(WatchServer::new(watch).max_decoding_message_size(most))
-        .add_service(LeaseServer::new(lease).max_decoding_message_size(most))
-        .add_service(
-            ClusterServer::new(cluster::ClusterService { context: context.clone() }).max_decoding_message_size(most),
-        )
+        .add_service(InterceptedService::new(kv, led.clone()))
+        .add_service(InterceptedService::new(watch, led.clone()))
+        .add_service(InterceptedService::new(lease, led.clone()))
+        .add_service(InterceptedService::new(cluster, led))
         .add_service(MaintenanceServer::new(maintenance).max_decoding_message_size(most))
         .add_service(AuthServer::new(auth::AuthService { raft }).max_decoding_message_size(most))
         .add_service(HealthServer::new(health::HealthService { stop }).max_decoding_message_size(most))

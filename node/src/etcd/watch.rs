@@ -21,6 +21,7 @@ use super::{
     header,
     hub::News,
     limits::{ANSWERS_QUEUED, HISTORY_WINDOW, PROGRESS_EVERY, WATCHES_MAX},
+    require_leader,
     watcher::Watcher,
 };
 use crate::{context::Context, raft::RaftHandle};
@@ -50,13 +51,17 @@ impl Watch for WatchService {
             watchers: BTreeMap::new(),
             next_id: 0,
         };
-        let (stop, requests) = (self.context.stop.clone(), request.into_inner());
+        let led = require_leader::wanted(request.metadata());
+        let (raft, stop, requests) = (self.context.raft.clone(), self.context.stop.clone(), request.into_inner());
         self.context.tasks.spawn(async move {
             let out = watches.out.clone();
-            if stop.run_until_cancelled(watches.run(requests)).await.is_none() {
-                // Told without waiting: who reads nothing is not told why.
-                let _told = out.try_send(Err(Status::unavailable("etcdserver: server stopped")));
-            }
+            let why = tokio::select! {
+                () = watches.run(requests) => return,
+                () = stop.cancelled() => Status::unavailable("etcdserver: server stopped"),
+                () = require_leader::lost(&raft), if led => require_leader::no_leader(),
+            };
+            // Told without waiting: who reads nothing is not told why.
+            let _told = out.try_send(Err(why));
         });
         Ok(Response::new(ReceiverStream::new(receiver)))
     }

@@ -148,3 +148,26 @@ async fn a_watch_on_a_follower_goes_on_when_the_leader_dies() {
     assert_eq!(seen, revisions);
     cluster.shutdown().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_asks_for_a_leader_is_told_when_there_is_none() {
+    let mut cluster = Cluster::start(3).await;
+    let last = cluster.follower().await;
+    let (_requests, receiver) = tokio::sync::mpsc::channel(1);
+    let mut request = tonic::Request::new(tokio_stream::wrappers::ReceiverStream::new(receiver));
+    request.metadata_mut().insert("hasleader", "true".parse().unwrap());
+    let mut client = super::WatchClient::new(super::channel(&cluster, last));
+    let mut answers = client.watch(request).await.expect("there is a leader").into_inner();
+    for index in (0..3).filter(|index| *index != last) {
+        cluster.stop(index).await;
+    }
+    let ended = tokio::time::timeout(crate::support::LIMIT, answers.message()).await.expect("it ends in time");
+    assert_eq!(super::seen(ended), (tonic::Code::Unavailable, "etcdserver: no leader".to_owned()));
+    let mut request = tonic::Request::new(super::range("a", ""));
+    request.metadata_mut().insert("hasleader", "true".parse().unwrap());
+    assert_eq!(super::seen(kv(&cluster, last).range(request).await).1, "etcdserver: no leader");
+    // Who does not ask for one may read what this node has.
+    let local = super::RangeRequest { serializable: true, ..super::range("a", "") };
+    kv(&cluster, last).range(local).await.expect("serializable reads never leave the node");
+    cluster.shutdown().await;
+}
