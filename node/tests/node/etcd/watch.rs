@@ -171,3 +171,25 @@ async fn who_asks_for_a_leader_is_told_when_there_is_none() {
     kv(&cluster, last).range(local).await.expect("serializable reads never leave the node");
     cluster.shutdown().await;
 }
+
+/// Watches that the fan-out is tried with, on so many streams.
+const WATCHERS: (usize, usize) = (1_000, 50);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_thousand_watches_all_hear_of_a_change() {
+    let cluster = Cluster::start(1).await;
+    let mut streams = Vec::new();
+    for _ in 0..WATCHERS.1 {
+        let mut watching = Watching::open(&cluster, 0).await;
+        for _ in 0..WATCHERS.0 / WATCHERS.1 {
+            watching.create(watch("t", "", 0)).await;
+        }
+        streams.push(watching);
+    }
+    let revision = put_one(&cluster, 0, "t", "x").await;
+    for watching in &mut streams {
+        let events = watching.events(WATCHERS.0 / WATCHERS.1).await;
+        assert!(events.iter().all(|event| *event == (revision, 0, "x".into())));
+    }
+    cluster.shutdown().await;
+}
