@@ -1,5 +1,6 @@
 //! A node as a value: started, asked, stopped. Several run in one process in the demo and in tests.
 
+mod authority;
 mod birth;
 mod client_port;
 mod error;

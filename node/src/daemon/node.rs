@@ -12,6 +12,7 @@ use super::{Birth, StartError, client_port, found, parts, ports, ready, stranger
 use crate::{
     config::Config,
     context::Context,
+    etcd::WatchHub,
     metrics::Metrics,
     onair::OnAir,
     peer::{self, Loads, Peers},
@@ -124,7 +125,8 @@ struct Core {
 impl Core {
     async fn start(config: Config, found: found::Found, listeners: Vec<TcpListener>) -> Result<Self, StartError> {
         let config = Arc::new(config);
-        let (observer, catalog) = CatalogObserver::channel(Vec::new());
+        let watch_hub = Arc::new(WatchHub::default());
+        let (observer, catalog) = CatalogObserver::channel(vec![watch_hub.clone()]);
         let first = found::first_urls(found.birth.as_ref());
         let peers = Peers::new(found.identity.clone(), first, catalog.clone());
         let transport = Arc::new(PeerTransport::new(peers.clone()));
@@ -147,6 +149,7 @@ impl Core {
             view,
             peers,
             on_air: OnAir::default(),
+            watch_hub,
             metrics: Arc::new(Metrics::default()),
             stop: CancellationToken::new(),
             tasks: TaskTracker::new(),

@@ -3,13 +3,15 @@
 //! Writes go in under the next revision and count only when [`Mvcc::commit`] is called; [`Mvcc::rollback`] takes them
 //! back. Between the two, reads at the newest revision see them, as operations of one transaction see each other's.
 
-use std::{collections::BTreeMap, ops::Bound};
+use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Event, EventKind, KeyValue, LeaseId, RangeRequest, RangeResponse, Refusal, Revision, SortOrder, SortTarget,
+    Event, EventKind, KeyValue, LeaseId, RangeRequest, RangeResponse, Refusal, Revision,
+    range::{sort, within},
+    span::{Span, borrowed},
 };
 
 /// The revision of an empty store, as in etcd.
@@ -50,34 +52,6 @@ impl Default for Mvcc {
             compacted: -1,
             pending: Vec::new(),
             places: BTreeMap::new(),
-        }
-    }
-}
-
-/// A range of keys, in etcd's terms: `end` empty for one key, one zero byte for all keys from `start` on.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Span<'a> {
-    pub(crate) start: &'a [u8],
-    pub(crate) end: &'a [u8],
-}
-
-impl Span<'_> {
-    pub(crate) fn contains(&self, key: &[u8]) -> bool {
-        match self.end {
-            [] => key == self.start,
-            [0] => key >= self.start,
-            end => key >= self.start && key < end,
-        }
-    }
-
-    /// An end below the start makes an empty range, which `BTreeMap::range` would panic on.
-    fn bounds(&self) -> (Bound<Vec<u8>>, Bound<Vec<u8>>) {
-        let start = Bound::Included(self.start.to_vec());
-        match self.end {
-            [] => (start, Bound::Included(self.start.to_vec())),
-            [0] => (start, Bound::Unbounded),
-            end if end <= self.start => (start, Bound::Excluded(self.start.to_vec())),
-            end => (start, Bound::Excluded(end.to_vec())),
         }
     }
 }
@@ -246,20 +220,28 @@ impl Mvcc {
         Some(Event { kind, kv, prev_kv })
     }
 
-    pub(crate) fn history(&self, span: Span<'_>, from: Revision, limit: usize) -> Result<Vec<Event>, Refusal> {
+    /// The events of revisions `from..=through`, at most `limit` revisions' worth (0: all).
+    pub(crate) fn history(
+        &self,
+        span: Span<'_>,
+        from: Revision,
+        through: Revision,
+        limit: usize,
+    ) -> Result<Vec<Event>, Refusal> {
         if from < self.compacted {
             return Err(Refusal::Compacted { compact_revision: self.compacted });
         }
         let mut events = Vec::new();
         let mut revisions = 0;
-        for (revision, keys) in self.changes.range(from..) {
+        // The map panics on a range that ends before it begins.
+        for (revision, keys) in self.changes.range(from..=through.max(from)).take_while(|(r, _)| **r <= through) {
             // At the compacted revision itself, what was before is gone.
             let with_prev = *revision > self.compacted;
             let before = events.len();
             let touched = keys.iter().filter(|key| span.contains(key));
             events.extend(touched.filter_map(|key| self.event(key, *revision, with_prev)));
             revisions += usize::from(events.len() > before);
-            if revisions == limit {
+            if limit > 0 && revisions == limit {
                 break;
             }
         }
@@ -320,37 +302,4 @@ fn write(versions: &mut Vec<Version>, mut version: Version) {
         }
     }
     versions.push(version);
-}
-
-fn borrowed(bounds: &(Bound<Vec<u8>>, Bound<Vec<u8>>)) -> (Bound<&[u8]>, Bound<&[u8]>) {
-    fn one(bound: &Bound<Vec<u8>>) -> Bound<&[u8]> {
-        bound.as_ref().map(Vec::as_slice)
-    }
-    (one(&bounds.0), one(&bounds.1))
-}
-
-/// etcd applies these filters after counting and before the limit.
-fn within(kv: &KeyValue, r: &RangeRequest) -> bool {
-    let inside = |n: Revision, min: Revision, max: Revision| (min == 0 || n >= min) && (max == 0 || n <= max);
-    inside(kv.mod_revision, r.min_mod_revision, r.max_mod_revision)
-        && inside(kv.create_revision, r.min_create_revision, r.max_create_revision)
-}
-
-fn sort(kvs: &mut [KeyValue], request: &RangeRequest) {
-    // etcd: a target other than the key sorts upwards where no order is given.
-    let order = match (request.sort_order, request.sort_target) {
-        (SortOrder::None, SortTarget::Key) => return,
-        (SortOrder::None, _) => SortOrder::Ascend,
-        (order, _) => order,
-    };
-    match request.sort_target {
-        SortTarget::Key => kvs.sort_by(|a, b| a.key.cmp(&b.key)),
-        SortTarget::Version => kvs.sort_by_key(|kv| kv.version),
-        SortTarget::Create => kvs.sort_by_key(|kv| kv.create_revision),
-        SortTarget::Mod => kvs.sort_by_key(|kv| kv.mod_revision),
-        SortTarget::Value => kvs.sort_by(|a, b| a.value.cmp(&b.value)),
-    }
-    if order == SortOrder::Descend {
-        kvs.reverse();
-    }
 }
