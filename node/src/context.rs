@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{config::Config, metrics::Metrics, onair::OnAir, peer::Peers, raft::RaftHandle, view::ViewHandle};
+use crate::{
+    config::Config, etcd::WatchHub, metrics::Metrics, onair::OnAir, peer::Peers, raft::RaftHandle, view::ViewHandle,
+};
 
 /// What every part of a running node shares. Cheap to clone.
 #[derive(Clone)]
@@ -19,6 +21,8 @@ pub struct Context {
     pub peers: Peers,
     /// The mount logs of this node.
     pub on_air: OnAir,
+    /// Where watches of the etcd API hear of changes.
+    pub watch_hub: Arc<WatchHub>,
     /// Counters and gauges.
     pub metrics: Arc<Metrics>,
     /// Cancelled when the node stops.

@@ -9,6 +9,7 @@ pub mod context;
 pub mod daemon;
 pub mod demo;
 pub mod dns;
+pub mod etcd;
 pub mod etcd_v2;
 pub mod fabric;
 pub mod front;

@@ -1,4 +1,4 @@
-//! The wire of autoradio: services between nodes, and the administrator's. Generated from `proto/*.proto`.
+//! The wire of autoradio: services between nodes, the administrator's, and etcd's. Generated from `proto/*.proto`.
 #![allow(missing_docs, clippy::all, clippy::too_many_lines, unreachable_pub)]
 
 /// Between nodes.
@@ -9,4 +9,27 @@ pub mod peer {
 /// For radioctl.
 pub mod admin {
     tonic::include_proto!("autoradio.admin.v1");
+}
+
+/// etcd's v3 API. Its packages refer to each other as siblings.
+pub mod etcd {
+    /// Pairs and events.
+    pub mod mvccpb {
+        tonic::include_proto!("mvccpb");
+    }
+
+    /// Users and roles.
+    pub mod authpb {
+        tonic::include_proto!("authpb");
+    }
+
+    /// The services.
+    pub mod etcdserverpb {
+        tonic::include_proto!("etcdserverpb");
+    }
+}
+
+/// gRPC's health checks.
+pub mod health {
+    tonic::include_proto!("grpc.health.v1");
 }

@@ -124,7 +124,8 @@ pub struct Options {
     #[arg(long, value_delimiter = ',')]
     pub nameservers: Vec<String>,
     /// At most so many listeners on this node.
-    #[arg(long, default_value_t = 1_000)]
+    // Policy takes 0 for "not known", so it would be given listeners that it refuses.
+    #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..))]
     pub max_clients: u32,
     /// Bandwidth of this node in Mbit/s.
     #[arg(long, default_value_t = 100)]

@@ -3,7 +3,7 @@
 use axum::{
     Json, Router,
     extract::{Query, State},
-    http::{HeaderMap, StatusCode, header::CONTENT_TYPE},
+    http::{HeaderMap, StatusCode, Uri, header::CONTENT_TYPE},
     response::{IntoResponse, Response},
     routing::get,
 };
@@ -11,12 +11,12 @@ use tokio::net::TcpListener;
 use tonic::service::Routes;
 
 use super::http::{self, Listener};
-use crate::{admin, context::Context};
+use crate::{admin, context::Context, etcd};
 
 /// Serves clients on these listeners until the node stops.
 pub(super) fn start(context: &Context, listeners: Vec<TcpListener>) {
     let (_, ready) = tokio::sync::watch::channel(Some(context.clone()));
-    let grpc = Routes::new(admin::service(ready)).prepare().into_axum_router();
+    let grpc = etcd::add_services(Routes::new(admin::service(ready)), context).prepare().into_axum_router();
     let plain = Router::new().route("/health", get(health)).route("/version", get(version)).with_state(context.clone());
     let v2 = crate::etcd_v2::router(context.clone());
     let router = plain.merge(grpc.reset_fallback()).merge(v2).fallback(unknown);
@@ -42,15 +42,20 @@ async fn health(State(context): State<Context>, Query(query): Query<HealthQuery>
     (code, Json(serde_json::json!({ "health": healthy, "reason": reason }))).into_response()
 }
 
+/// The versions that etcd's clients look for, and our own.
 async fn version() -> Response {
-    Json(serde_json::json!({ "autoradio": env!("CARGO_PKG_VERSION") })).into_response()
+    let ours = env!("CARGO_PKG_VERSION");
+    let (server, cluster) = (etcd::SERVER_VERSION, etcd::CLUSTER_VERSION);
+    Json(serde_json::json!({ "etcdserver": server, "etcdcluster": cluster, "autoradio": ours })).into_response()
 }
 
 /// tonic's own fallback would answer any unknown path with 200.
-pub(super) async fn unknown(headers: HeaderMap) -> Response {
+pub(super) async fn unknown(uri: Uri, headers: HeaderMap) -> Response {
     let grpc = headers.get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"));
     if grpc {
-        return tonic::Status::unimplemented("no such service here").into_http::<axum::body::Body>();
+        let service = uri.path().trim_start_matches('/').split('/').next().unwrap_or_default();
+        let status = tonic::Status::unimplemented(format!("unknown service {service}"));
+        return status.into_http::<axum::body::Body>();
     }
     (StatusCode::NOT_FOUND, "404 page not found\n").into_response()
 }

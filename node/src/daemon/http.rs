@@ -16,6 +16,8 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
+use super::authority::Mended;
+
 /// Connections at a time: some descriptors each; clients beyond wait to be accepted.
 const CONNECTIONS_MAX: usize = 1_024;
 
@@ -85,7 +87,7 @@ pub(super) async fn serve(listener: Listener, router: Router, stop: Cancellation
             }
         };
         let service = TowerToHyperService::new(router.clone());
-        let connection = builder.serve_connection(TokioIo::new(stream), service).into_owned();
+        let connection = builder.serve_connection(TokioIo::new(Mended::new(stream)), service).into_owned();
         let stop = stop.clone();
         connections.spawn(async move {
             let _slot = slot;

@@ -1,5 +1,6 @@
 //! A node as a value: started, asked, stopped. Several run in one process in the demo and in tests.
 
+mod authority;
 mod birth;
 mod client_port;
 mod error;
@@ -8,6 +9,7 @@ mod http;
 mod node;
 mod notify;
 mod parts;
+mod ports;
 mod process;
 mod ready;
 mod setup;

@@ -1,6 +1,6 @@
 //! [`Node`]: everything of one node that is a member of a cluster.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use autoradio_machine::{Command, Refusal};
 use autoradio_policy::Load;
@@ -8,10 +8,11 @@ use autoradio_store::{Consensus, Options, Role};
 use tokio::{net::TcpListener, sync::watch, time::timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{Birth, StartError, client_port, found, parts, ready, strangers};
+use super::{Birth, StartError, client_port, found, parts, ports, ready, strangers};
 use crate::{
     config::Config,
     context::Context,
+    etcd::WatchHub,
     metrics::Metrics,
     onair::OnAir,
     peer::{self, Loads, Peers},
@@ -66,8 +67,8 @@ impl Node {
     /// [`StartError`]; `AlreadyMember` where it is on disk and `start` is not [`Start::Found`].
     pub async fn start_as(config: Config, start: Start) -> Result<Self, StartError> {
         // Ports first: a node must not become a member and then find that it cannot be reached.
-        let peer_listeners = bind_all(&config.peer_listen, "peers", "--listen-peer-urls")?;
-        let client_listeners = bind_all(&config.client_listen, "clients", "--listen-client-urls")?;
+        let peer_listeners = ports::bind_all(&config.peer_listen, "peers", "--listen-peer-urls").await?;
+        let client_listeners = ports::bind_all(&config.client_listen, "clients", "--listen-client-urls").await?;
         let found = found::find(&config, &start).await?;
         let core = Core::start(config, found, peer_listeners).await?;
         let node = core.node;
@@ -116,11 +117,6 @@ impl Node {
     }
 }
 
-fn bind_all(addrs: &[SocketAddr], what: &'static str, option: &'static str) -> Result<Vec<TcpListener>, StartError> {
-    let bind = |&addr| peer::bind(addr).map_err(|source| StartError::Listen { addr, what, option, source });
-    addrs.iter().map(bind).collect()
-}
-
 /// Consensus, connections and view: what the parts stand on.
 struct Core {
     node: Node,
@@ -129,7 +125,8 @@ struct Core {
 impl Core {
     async fn start(config: Config, found: found::Found, listeners: Vec<TcpListener>) -> Result<Self, StartError> {
         let config = Arc::new(config);
-        let (observer, catalog) = CatalogObserver::channel(Vec::new());
+        let watch_hub = Arc::new(WatchHub::default());
+        let (observer, catalog) = CatalogObserver::channel(vec![watch_hub.clone()]);
         let first = found::first_urls(found.birth.as_ref());
         let peers = Peers::new(found.identity.clone(), first, catalog.clone());
         let transport = Arc::new(PeerTransport::new(peers.clone()));
@@ -152,6 +149,7 @@ impl Core {
             view,
             peers,
             on_air: OnAir::default(),
+            watch_hub,
             metrics: Arc::new(Metrics::default()),
             stop: CancellationToken::new(),
             tasks: TaskTracker::new(),

@@ -147,7 +147,9 @@ impl Pump {
         }
         match catalog.origins.get(self.live.name()) {
             Some(claim) if claim.epoch > self.held.epoch => Standing::Overtaken,
-            Some(_) if lease == Some(self.held.lease) => Standing::Held,
+            // Without a majority nobody can say that the lease is gone: those who can be reached are served on. Another
+            // epoch fences this one's frames wherever it is known, and is learned of with the majority.
+            Some(_) if lease.is_none() || lease == Some(self.held.lease) => Standing::Held,
             _ => Standing::Lost,
         }
     }

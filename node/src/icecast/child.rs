@@ -24,8 +24,9 @@ use super::{
     state::{SharedState, State},
 };
 
-/// Waits between restarts: the first, and the longest.
-const BACK_OFF: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
+/// Waits between restarts: the first (so long that a report, which goes out each second, tells of the crash), and the
+/// longest.
+const BACK_OFF: (Duration, Duration) = (Duration::from_millis(2_500), Duration::from_secs(30));
 /// After so long without a crash the back-off starts over.
 const STEADY: Duration = Duration::from_secs(60);
 /// How often a port that another program has is looked at.

@@ -14,7 +14,7 @@ use crate::raft::{RaftError, RaftHandle, wire};
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(8);
 
 /// How long a listed peer is given to say that it lives.
-const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
+const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Why a node was not let in.
 #[derive(Debug, thiserror::Error)]

@@ -5,9 +5,9 @@ use std::{sync::Arc, time::Duration};
 use autoradio_machine::Command;
 use autoradio_policy::Load;
 use autoradio_proto::peer::{
-    HeadReply, HeadRequest, KeepAliveReply, KeepAliveRequest, LoadReport, ProposeReply, ProposeRequest, RaftReply,
-    RaftRequest, ReadIndexReply, ReadIndexRequest, ReportReply, SetTitleReply, SetTitleRequest, SubscribeRequest,
-    peer_server::Peer,
+    HeadReply, HeadRequest, KeepAliveReply, KeepAliveRequest, LeaseLeftReply, LeaseLeftRequest, LoadReport,
+    ProposeReply, ProposeRequest, RaftReply, RaftRequest, ReadIndexReply, ReadIndexRequest, ReportReply, SetTitleReply,
+    SetTitleRequest, SubscribeRequest, peer_server::Peer,
 };
 use autoradio_store::{ConsensusError, RpcKind};
 use tokio_util::sync::CancellationToken;
@@ -71,6 +71,11 @@ impl Peer for PeerService {
     async fn keep_alive(&self, request: Request<KeepAliveRequest>) -> Result<Response<KeepAliveReply>, Status> {
         let ttl_s = self.raft.keep_lease(request.into_inner().lease_id).map_err(|error| wire::to_status(&error))?;
         Ok(Response::new(KeepAliveReply { ttl_s }))
+    }
+
+    async fn lease_left(&self, request: Request<LeaseLeftRequest>) -> Result<Response<LeaseLeftReply>, Status> {
+        let left_ms = self.raft.lease_left(request.into_inner().lease_id).map_err(|error| wire::to_status(&error))?;
+        Ok(Response::new(LeaseLeftReply { left_ms }))
     }
 
     async fn report(&self, request: Request<Streaming<LoadReport>>) -> Result<Response<ReportReply>, Status> {

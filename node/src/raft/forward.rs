@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use autoradio_machine::{Command, LeaseId, LogIndex, NodeId};
-use autoradio_proto::peer::{KeepAliveRequest, ProposeRequest, ReadIndexRequest};
+use autoradio_proto::peer::{KeepAliveRequest, LeaseLeftRequest, ProposeRequest, ReadIndexRequest};
 use autoradio_store::{ConsensusError, Proposed};
 use tokio::time::timeout;
 use tonic::{Code, Status};
@@ -54,9 +54,9 @@ pub(super) async fn read_index(peers: &Peers, leader: NodeId, left: Duration) ->
     match timeout(left + MARGIN, client.read_index(ReadIndexRequest { timeout_ms: millis(left) })).await {
         Ok(Ok(reply)) => Ok(Attempt::Done(reply.into_inner().index)),
         // A read changes nothing: it may always be tried again.
-        Ok(Err(status)) if status.code() == Code::Unavailable => Ok(Attempt::Again),
+        Ok(Err(status)) if matches!(status.code(), Code::Unavailable | Code::DeadlineExceeded) => Ok(Attempt::Again),
         Ok(Err(status)) => Err(from_status(leader, left, &status)),
-        Err(_) => Err(ConsensusError::Timeout(left).into()),
+        Err(_) => Ok(Attempt::Again),
     }
 }
 
@@ -82,6 +82,38 @@ pub(super) async fn keep_alive(
         Ok(Ok(reply)) => Ok(reply.into_inner().ttl_s),
         Ok(Err(status)) => Err(from_status(leader, limit, &status)),
         Err(_) => Err(ConsensusError::Timeout(limit).into()),
+    }
+}
+
+/// [`keep_alive`] as one attempt of several: it may always be tried again.
+pub(super) async fn keep_alive_once(
+    peers: &Peers,
+    leader: NodeId,
+    lease_id: LeaseId,
+    left: Duration,
+) -> Result<Attempt<i64>, RaftError> {
+    let Ok(mut client) = peers.client_on(leader, Lane::Control) else { return Ok(Attempt::Again) };
+    match timeout(left, client.keep_alive(KeepAliveRequest { lease_id })).await {
+        Ok(Ok(reply)) => Ok(Attempt::Done(reply.into_inner().ttl_s)),
+        Ok(Err(status)) if status.code() == Code::Unavailable => Ok(Attempt::Again),
+        Ok(Err(status)) => Err(from_status(leader, left, &status)),
+        Err(_) => Err(ConsensusError::Timeout(left).into()),
+    }
+}
+
+/// What is left of a lease's time at `leader`, in milliseconds; `None` where there is no such lease.
+pub(super) async fn lease_left(
+    peers: &Peers,
+    leader: NodeId,
+    lease_id: LeaseId,
+    left: Duration,
+) -> Result<Attempt<Option<u64>>, RaftError> {
+    let Ok(mut client) = peers.client_on(leader, Lane::Control) else { return Ok(Attempt::Again) };
+    match timeout(left, client.lease_left(LeaseLeftRequest { lease_id })).await {
+        Ok(Ok(reply)) => Ok(Attempt::Done(reply.into_inner().left_ms)),
+        Ok(Err(status)) if status.code() == Code::Unavailable => Ok(Attempt::Again),
+        Ok(Err(status)) => Err(from_status(leader, left, &status)),
+        Err(_) => Err(ConsensusError::Timeout(left).into()),
     }
 }
 

@@ -104,7 +104,10 @@ impl RaftHandle {
                 }
                 match self.inner.consensus.read_index(left).await {
                     Ok(index) => Ok(Attempt::Done(index)),
-                    Err(ConsensusError::NotLeader { .. } | ConsensusError::NoQuorum) => Ok(Attempt::Again),
+                    // A time that has run out ends in `NoLeader`, which says what is the matter.
+                    Err(ConsensusError::NotLeader { .. } | ConsensusError::NoQuorum | ConsensusError::Timeout(_)) => {
+                        Ok(Attempt::Again)
+                    }
                     Err(error) => Err(error.into()),
                 }
             })
@@ -114,7 +117,7 @@ impl RaftHandle {
 
     /// Calls `attempt` with the leader and the time that is left, until one is done; `late` says what follows when the
     /// leader was replaced before it answered (a network that was cut does not say so).
-    async fn with_leader<T, F>(
+    pub(super) async fn with_leader<T, F>(
         &self,
         late: impl Fn() -> Result<Attempt<T>, RaftError>,
         attempt: impl Fn(NodeId, Duration) -> F,
@@ -244,42 +247,16 @@ impl RaftHandle {
         &self.inner.consensus
     }
 
+    /// Who counts the leases' time; never locked across an await.
+    pub(super) fn leases(&self) -> std::sync::MutexGuard<'_, LeaseKeeper> {
+        self.inner.leases.lock().expect("nothing panics while it holds the leases")
+    }
+
     pub(super) fn peers(&self) -> &Peers {
         &self.inner.peers
     }
 
-    /// Gives a lease its full time anew; its time to live in seconds, 0 where there is no such lease.
-    ///
-    /// # Errors
-    /// `NotLeader` where this node does not lead for sure.
-    pub fn keep_lease(&self, id: LeaseId) -> Result<i64, ConsensusError> {
-        if !self.leads() {
-            let leader = self.status().leader.filter(|&leader| leader != self.node_id());
-            return Err(ConsensusError::NotLeader { leader });
-        }
-        // A lease granted a moment ago may not have been seen by the keeper's task yet.
-        self.sync_leases();
-        let now_ms = self.now_ms();
-        Ok(self.inner.leases.lock().expect("nothing panics while it holds the leases").keep(now_ms, id).unwrap_or(0))
-    }
-
-    /// What is left of a lease's time, in milliseconds; `None` where it is not known or this node does not lead.
-    #[must_use]
-    pub fn lease_remaining_ms(&self, id: LeaseId) -> Option<u64> {
-        let now_ms = self.now_ms();
-        self.inner.leases.lock().expect("nothing panics while it holds the leases").remaining_ms(now_ms, id)
-    }
-
-    /// Brings the keeper up to date; the leases that have run out.
-    pub(super) fn sync_leases(&self) -> Vec<LeaseId> {
-        let (leading, leases) = (self.leads(), self.read(Machine::leases));
-        let now_ms = self.now_ms();
-        let mut keeper = self.inner.leases.lock().expect("nothing panics while it holds the leases");
-        keeper.sync(now_ms, leading, &leases);
-        keeper.expired(now_ms)
-    }
-
-    fn now_ms(&self) -> u64 {
+    pub(super) fn now_ms(&self) -> u64 {
         u64::try_from(self.inner.started.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 

@@ -4,6 +4,7 @@ mod error;
 mod forward;
 mod handle;
 mod keeper;
+mod lease_time;
 mod leases;
 mod observer;
 mod publish;

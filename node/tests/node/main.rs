@@ -3,6 +3,7 @@
 
 mod bootstrap;
 mod cluster;
+mod etcd;
 mod front;
 mod setup;
 mod support;

@@ -4,8 +4,9 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use crate::{
     Event, EventKind, KeyValue, Member, Mount, MountName, NodeId, Origin, Revision,
-    mvcc::{Mvcc, Span},
+    mvcc::Mvcc,
     schema::{self, Kind},
+    span::Span,
 };
 
 /// Mounts, members and origins at one revision. Cheap to clone.

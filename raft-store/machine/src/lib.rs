@@ -12,10 +12,13 @@ mod member;
 mod mount;
 mod mvcc;
 mod origin;
+mod range;
+mod reads;
 mod refusal;
 mod response;
 mod schema;
 mod snapshot;
+mod span;
 mod txn;
 
 pub use catalog::{Catalog, Claim};

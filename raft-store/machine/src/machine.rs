@@ -7,15 +7,16 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     Applied, Catalog, ClusterId, Command, DeleteRequest, Event, InitRequest, LeaseId, LogIndex, Member, MemberAdd,
-    MemberUpdate, NodeId, Op, PutRequest, RangeRequest, RangeResponse, Refusal, Response, Revision, TxnRequest, member,
-    mvcc::{Mvcc, Span},
-    schema, txn,
+    MemberUpdate, NodeId, Op, PutRequest, Refusal, Response, TxnRequest, member, mvcc::Mvcc, schema, span::Span, txn,
 };
 
 /// etcd: ceil of 3/2 election ticks of a second; shorter leases are raised to it.
 const LEASE_TTL_MIN_S: i64 = 2;
 /// etcd's `lease.MaxLeaseTTL`.
 const LEASE_TTL_MAX_S: i64 = 9_000_000_000;
+
+/// Learners by the administrator's wish at a time, as in etcd.
+const LEARNERS_MAX: usize = 1;
 
 /// The whole replicated state. Deterministic: the same commands give the same state and answers everywhere.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -25,7 +26,7 @@ pub struct Machine {
     pub(crate) leases: BTreeMap<LeaseId, Lease>,
     /// Ids of removed members, which are never given again and never let in.
     pub(crate) removed: BTreeSet<NodeId>,
-    catalog: Catalog,
+    pub(crate) catalog: Catalog,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -132,7 +133,7 @@ impl Machine {
     }
 
     /// Which branch each transaction takes, outermost first: all are decided before anything is written.
-    fn paths(&self, request: &TxnRequest) -> Vec<bool> {
+    pub(crate) fn paths(&self, request: &TxnRequest) -> Vec<bool> {
         let mut paths = Vec::new();
         let mut left = vec![request];
         while let Some(txn) = left.pop() {
@@ -145,7 +146,11 @@ impl Machine {
     }
 
     /// Refuses ranges at revisions that cannot be read, before anything is written.
-    fn check_ranges(&self, request: &TxnRequest, paths: &mut dyn Iterator<Item = bool>) -> Result<(), Refusal> {
+    pub(crate) fn check_ranges(
+        &self,
+        request: &TxnRequest,
+        paths: &mut dyn Iterator<Item = bool>,
+    ) -> Result<(), Refusal> {
         for op in branch(request, paths.next().unwrap_or(false)) {
             match op {
                 Op::Range(range) => self.store.check_revision(range.revision)?,
@@ -226,7 +231,11 @@ impl Machine {
 
     fn add_member(&mut self, index: LogIndex, request: &MemberAdd) -> Outcome {
         let others = member::all(&self.store);
-        let id = member::new_id(self.cluster_id.unwrap_or_default(), index, &request.peer_urls);
+        let mut id = member::new_id(self.cluster_id.unwrap_or_default(), index, &request.peer_urls);
+        // Commands that share an entry share its index: a member added, removed and added anew is another.
+        while self.removed.contains(&id) || others.iter().any(|other| other.id == id) {
+            id = id.wrapping_add(1).max(1);
+        }
         let member = Member {
             id,
             name: request.name.clone(),
@@ -235,6 +244,9 @@ impl Machine {
             ..Member::default()
         };
         member::check(&member, &others)?;
+        if member.learner && others.iter().filter(|other| other.learner).count() >= LEARNERS_MAX {
+            return Err(Refusal::TooManyLearners);
+        }
         self.store.put(&member.key(), member.to_json(), 0);
         Ok(Response::Member(member))
     }
@@ -264,7 +276,12 @@ impl Machine {
     }
 
     fn remove_member(&mut self, id: NodeId) -> Outcome {
-        let member = member::find(&self.store, id).ok_or(Refusal::MemberNotFound)?;
+        let mut others = member::all(&self.store);
+        let place = others.iter().position(|m| m.id == id).ok_or(Refusal::MemberNotFound)?;
+        let member = others.remove(place);
+        if member.started() && !others.iter().any(Member::started) {
+            return Err(Refusal::NotEnoughStarted);
+        }
         self.store.delete(Span { start: &member.key(), end: b"" });
         // Its source leases end with it: nobody else would give them back.
         let held = self.catalog.origins.iter().filter(|(_, claim)| claim.origin.node == id);
@@ -276,96 +293,6 @@ impl Machine {
     }
 }
 
-fn branch(txn: &TxnRequest, succeeded: bool) -> &[Op] {
+pub(crate) fn branch(txn: &TxnRequest, succeeded: bool) -> &[Op] {
     if succeeded { &txn.success } else { &txn.failure }
-}
-
-// === reads ===
-
-impl Machine {
-    pub(crate) fn from_parts(
-        store: Mvcc,
-        cluster_id: Option<ClusterId>,
-        ttls: Vec<(LeaseId, i64)>,
-        removed: BTreeSet<NodeId>,
-    ) -> Self {
-        let mut leases: BTreeMap<_, _> =
-            ttls.into_iter().map(|(id, ttl_s)| (id, Lease { ttl_s, keys: BTreeSet::new() })).collect();
-        for kv in store.newest(Span { start: b"", end: b"\0" }) {
-            if let Some(lease) = leases.get_mut(&kv.lease) {
-                lease.keys.insert(kv.key);
-            }
-        }
-        let mut catalog = Catalog::default();
-        catalog.read(&store);
-        Self { store, cluster_id, leases, removed, catalog }
-    }
-
-    /// Reads a range.
-    ///
-    /// # Errors
-    /// `Compacted`, `FutureRevision`, `EmptyKey`.
-    pub fn range(&self, request: &RangeRequest) -> Result<RangeResponse, Refusal> {
-        self.store.range(request)
-    }
-
-    /// The events of keys in `[key, range_end)` from `from` (a revision) on, oldest first, each with `prev_kv`
-    /// where that is not compacted; at most `limit` revisions' worth (0: all), never cutting a revision in two.
-    ///
-    /// # Errors
-    /// `Compacted` where `from` is older than what is kept.
-    pub fn history(&self, key: &[u8], range_end: &[u8], from: Revision, limit: usize) -> Result<Vec<Event>, Refusal> {
-        self.store.history(Span { start: key, end: range_end }, from, limit)
-    }
-
-    /// The newest revision; 1 for an empty store, as in etcd.
-    #[must_use]
-    pub fn revision(&self) -> Revision {
-        self.store.current()
-    }
-
-    /// The revision up to which history was compacted; -1 for never.
-    #[must_use]
-    pub fn compacted_revision(&self) -> Revision {
-        self.store.compacted()
-    }
-
-    /// The cluster's id, once `Init` was applied.
-    #[must_use]
-    pub fn cluster_id(&self) -> Option<ClusterId> {
-        self.cluster_id
-    }
-
-    /// All leases, by id.
-    #[must_use]
-    pub fn leases(&self) -> Vec<LeaseInfo> {
-        self.leases.iter().map(|(id, lease)| LeaseInfo { id: *id, ttl_s: lease.ttl_s }).collect()
-    }
-
-    /// The keys that hang on a lease, or `None` where there is no such lease.
-    #[must_use]
-    pub fn lease_keys(&self, id: LeaseId) -> Option<Vec<Bytes>> {
-        self.leases.get(&id).map(|lease| lease.keys.iter().cloned().collect())
-    }
-
-    /// Whether a node was a member once and was removed.
-    #[must_use]
-    pub fn was_removed(&self, id: NodeId) -> bool {
-        self.removed.contains(&id)
-    }
-
-    /// Mounts, members and origins as typed maps; cheap: shared, and made anew only where something changed.
-    #[must_use]
-    pub fn catalog(&self) -> Catalog {
-        self.catalog.clone()
-    }
-
-    /// A checksum over the whole key-value history up to `revision` (0: the newest), equal on all members
-    /// (etcd's HashKV).
-    ///
-    /// # Errors
-    /// `Compacted`, `FutureRevision`.
-    pub fn hash(&self, revision: Revision) -> Result<u32, Refusal> {
-        self.store.hash(revision)
-    }
 }

@@ -7,10 +7,7 @@ use serde::{Deserialize, Serialize};
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
-use crate::{
-    ClusterId, LogIndex, NodeId, Refusal,
-    mvcc::{Mvcc, Span},
-};
+use crate::{ClusterId, LogIndex, NodeId, Refusal, mvcc::Mvcc, span::Span};
 
 /// One member. Whether it votes is Raft's business and not written here.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -3,13 +3,15 @@
 //! Writes go in under the next revision and count only when [`Mvcc::commit`] is called; [`Mvcc::rollback`] takes them
 //! back. Between the two, reads at the newest revision see them, as operations of one transaction see each other's.
 
-use std::{collections::BTreeMap, ops::Bound};
+use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Event, EventKind, KeyValue, LeaseId, RangeRequest, RangeResponse, Refusal, Revision, SortOrder, SortTarget,
+    Event, EventKind, KeyValue, LeaseId, RangeRequest, RangeResponse, Refusal, Revision,
+    range::{sort, within},
+    span::{Span, borrowed},
 };
 
 /// The revision of an empty store, as in etcd.
@@ -37,6 +39,8 @@ pub(crate) struct Mvcc {
     /// -1 until the first compaction, so that `Compact(0)` works once, as in etcd.
     compacted: Revision,
     pending: Vec<Bytes>,
+    /// Where each key is in `pending`: a delete of all keys must not take the square of their number.
+    places: BTreeMap<Bytes, u32>,
 }
 
 impl Default for Mvcc {
@@ -47,34 +51,7 @@ impl Default for Mvcc {
             current: FIRST_REVISION,
             compacted: -1,
             pending: Vec::new(),
-        }
-    }
-}
-
-/// A range of keys, in etcd's terms: `end` empty for one key, one zero byte for all keys from `start` on.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Span<'a> {
-    pub(crate) start: &'a [u8],
-    pub(crate) end: &'a [u8],
-}
-
-impl Span<'_> {
-    pub(crate) fn contains(&self, key: &[u8]) -> bool {
-        match self.end {
-            [] => key == self.start,
-            [0] => key >= self.start,
-            end => key >= self.start && key < end,
-        }
-    }
-
-    /// An end below the start makes an empty range, which `BTreeMap::range` would panic on.
-    fn bounds(&self) -> (Bound<Vec<u8>>, Bound<Vec<u8>>) {
-        let start = Bound::Included(self.start.to_vec());
-        match self.end {
-            [] => (start, Bound::Included(self.start.to_vec())),
-            [0] => (start, Bound::Unbounded),
-            end if end <= self.start => (start, Bound::Excluded(self.start.to_vec())),
-            end => (start, Bound::Excluded(end.to_vec())),
+            places: BTreeMap::new(),
         }
     }
 }
@@ -109,7 +86,7 @@ impl Mvcc {
             list.sort();
             (revision, list.into_iter().map(|(_, key)| key).collect())
         });
-        Self { changes: changes.collect(), keys, current, compacted, pending: Vec::new() }
+        Self { changes: changes.collect(), keys, current, compacted, pending: Vec::new(), places: BTreeMap::new() }
     }
 
     pub(crate) fn keys(&self) -> &BTreeMap<Bytes, Vec<Version>> {
@@ -194,11 +171,13 @@ impl Mvcc {
 
     /// The place of a key among the pending changes.
     fn note(&mut self, key: &Bytes) -> u32 {
-        let place = self.pending.iter().position(|k| k == key).unwrap_or_else(|| {
-            self.pending.push(key.clone());
-            self.pending.len() - 1
-        });
-        u32::try_from(place).expect("a transaction has at most some thousand operations")
+        if let Some(place) = self.places.get(key) {
+            return *place;
+        }
+        let place = u32::try_from(self.pending.len()).expect("memory ends before four thousand million keys do");
+        self.pending.push(key.clone());
+        self.places.insert(key.clone(), place);
+        place
     }
 
     /// Makes the pending changes the next revision, if there are any, and says what they were.
@@ -207,6 +186,7 @@ impl Mvcc {
             return Vec::new();
         }
         self.current += 1;
+        self.places.clear();
         let keys = std::mem::take(&mut self.pending);
         let events = keys.iter().filter_map(|key| self.event(key, self.current, true)).collect();
         self.changes.insert(self.current, keys);
@@ -216,6 +196,7 @@ impl Mvcc {
     /// Takes the pending changes back.
     pub(crate) fn rollback(&mut self) {
         let pending = self.current + 1;
+        self.places.clear();
         for key in std::mem::take(&mut self.pending) {
             if let Some(versions) = self.keys.get_mut(&key) {
                 versions.retain(|v| v.mod_revision != pending);
@@ -239,20 +220,28 @@ impl Mvcc {
         Some(Event { kind, kv, prev_kv })
     }
 
-    pub(crate) fn history(&self, span: Span<'_>, from: Revision, limit: usize) -> Result<Vec<Event>, Refusal> {
+    /// The events of revisions `from..=through`, at most `limit` revisions' worth (0: all).
+    pub(crate) fn history(
+        &self,
+        span: Span<'_>,
+        from: Revision,
+        through: Revision,
+        limit: usize,
+    ) -> Result<Vec<Event>, Refusal> {
         if from < self.compacted {
             return Err(Refusal::Compacted { compact_revision: self.compacted });
         }
         let mut events = Vec::new();
         let mut revisions = 0;
-        for (revision, keys) in self.changes.range(from..) {
+        // The map panics on a range that ends before it begins.
+        for (revision, keys) in self.changes.range(from..=through.max(from)).take_while(|(r, _)| **r <= through) {
             // At the compacted revision itself, what was before is gone.
             let with_prev = *revision > self.compacted;
             let before = events.len();
             let touched = keys.iter().filter(|key| span.contains(key));
             events.extend(touched.filter_map(|key| self.event(key, *revision, with_prev)));
             revisions += usize::from(events.len() > before);
-            if revisions == limit {
+            if limit > 0 && revisions == limit {
                 break;
             }
         }
@@ -313,37 +302,4 @@ fn write(versions: &mut Vec<Version>, mut version: Version) {
         }
     }
     versions.push(version);
-}
-
-fn borrowed(bounds: &(Bound<Vec<u8>>, Bound<Vec<u8>>)) -> (Bound<&[u8]>, Bound<&[u8]>) {
-    fn one(bound: &Bound<Vec<u8>>) -> Bound<&[u8]> {
-        bound.as_ref().map(Vec::as_slice)
-    }
-    (one(&bounds.0), one(&bounds.1))
-}
-
-/// etcd applies these filters after counting and before the limit.
-fn within(kv: &KeyValue, r: &RangeRequest) -> bool {
-    let inside = |n: Revision, min: Revision, max: Revision| (min == 0 || n >= min) && (max == 0 || n <= max);
-    inside(kv.mod_revision, r.min_mod_revision, r.max_mod_revision)
-        && inside(kv.create_revision, r.min_create_revision, r.max_create_revision)
-}
-
-fn sort(kvs: &mut [KeyValue], request: &RangeRequest) {
-    // etcd: a target other than the key sorts upwards where no order is given.
-    let order = match (request.sort_order, request.sort_target) {
-        (SortOrder::None, SortTarget::Key) => return,
-        (SortOrder::None, _) => SortOrder::Ascend,
-        (order, _) => order,
-    };
-    match request.sort_target {
-        SortTarget::Key => kvs.sort_by(|a, b| a.key.cmp(&b.key)),
-        SortTarget::Version => kvs.sort_by_key(|kv| kv.version),
-        SortTarget::Create => kvs.sort_by_key(|kv| kv.create_revision),
-        SortTarget::Mod => kvs.sort_by_key(|kv| kv.mod_revision),
-        SortTarget::Value => kvs.sort_by(|a, b| a.value.cmp(&b.value)),
-    }
-    if order == SortOrder::Descend {
-        kvs.reverse();
-    }
 }

@@ -72,4 +72,13 @@ pub enum Refusal {
     /// RESOURCE_EXHAUSTED
     #[error("etcdserver: mvcc: database space exceeded")]
     NoSpace,
+    /// FAILED_PRECONDITION; etcd's `--experimental-max-learners` is 1.
+    #[error("etcdserver: too many learner members in cluster")]
+    TooManyLearners,
+    /// UNKNOWN, as etcd sends it; also where no member would be left that has started.
+    #[error("etcdserver: re-configuration failed due to not enough started members")]
+    NotEnoughStarted,
+    /// INTERNAL: who asked for a read-only transaction looked wrongly.
+    #[error("the transaction writes, and was to be read only")]
+    NotReadOnly,
 }

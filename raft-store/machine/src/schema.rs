@@ -6,8 +6,9 @@ use crate::{
     LeaseId, Mount, MountName, Origin, Refusal,
     member::MEMBERS_PREFIX,
     mount::MOUNTS_PREFIX,
-    mvcc::{Mvcc, Span},
+    mvcc::Mvcc,
     origin::{ORIGINS_PREFIX, origin_key},
+    span::Span,
 };
 
 /// Everything of ours.

@@ -4,10 +4,7 @@ use std::collections::BTreeSet;
 
 use bytes::Bytes;
 
-use crate::{
-    Compare, CompareResult, CompareTarget, KeyValue, Op, Refusal, TxnRequest,
-    mvcc::{Mvcc, Span},
-};
+use crate::{Compare, CompareResult, CompareTarget, KeyValue, Op, Refusal, TxnRequest, mvcc::Mvcc, span::Span};
 
 /// Operations that a transaction may hold at each level (etcd's `--max-txn-ops`).
 pub(crate) const MAX_OPS: usize = 128;

@@ -117,6 +117,8 @@ fn members_come_change_and_go_and_no_id_comes_twice() {
     assert_eq!(run.machine.revision(), before, "nothing new, no new revision");
     let taken = MemberUpdate { id: third.id, name: Some("host1".into()), ..MemberUpdate::default() };
     assert!(matches!(run.apply(Command::MemberUpdate(taken)).result, Err(Refusal::MemberNameExists { .. })));
+    let client_urls = Some(vec!["http://host1:2379".to_owned()]);
+    run.ok(Command::MemberUpdate(MemberUpdate { id: 1, client_urls, ..MemberUpdate::default() }));
     run.ok(Command::MemberRemove { id: third.id });
     assert!(run.machine.was_removed(third.id));
     assert_eq!(run.apply(Command::MemberRemove { id: third.id }).result, Err(Refusal::MemberNotFound));

@@ -166,3 +166,67 @@ fn compaction_bounds_what_can_be_read() {
     assert_eq!(run.apply(Command::Compact { revision: 0 }).result, Err(Refusal::Compacted { compact_revision: 4 }));
     assert_eq!(run.apply(Command::Compact { revision: 99 }).result, Err(Refusal::FutureRevision));
 }
+
+#[test]
+fn a_transaction_that_only_reads_needs_no_entry() {
+    let mut run = Run::default();
+    run.ok(Command::Put(put("a", "1")));
+    let inner = TxnRequest { success: vec![Op::Range(get("a", "\0"))], ..TxnRequest::default() };
+    let request = TxnRequest {
+        compare: vec![compare("a", R::Equal, T::Version(1))],
+        success: vec![Op::Txn(inner), Op::Range(get("b", ""))],
+        failure: vec![Op::Put(put("a", "2"))],
+    };
+    let read = run.machine.read_txn(&request).unwrap();
+    assert_eq!(run.ok(Command::Txn(request.clone())), read, "as through the log");
+    run.ok(Command::Put(put("a", "2")));
+    assert_eq!(run.machine.read_txn(&request), Err(Refusal::NotReadOnly));
+    let future = RangeRequest { revision: 99, ..get("a", "") };
+    let request = TxnRequest { success: vec![Op::Range(future)], ..TxnRequest::default() };
+    assert_eq!(run.machine.read_txn(&request), Err(Refusal::FutureRevision));
+}
+
+#[test]
+fn history_in_windows_is_history_whole() {
+    let mut run = Run::default();
+    for n in 0..10 {
+        run.ok(Command::Put(put(if n % 2 == 0 { "a" } else { "b" }, &n.to_string())));
+    }
+    let whole = run.machine.history(b"a", b"", 2, 0).unwrap();
+    let windows = [(2, 4), (5, 5), (6, 9), (10, 11), (12, 100), (9, 3)];
+    let pieces: Vec<_> =
+        windows.iter().flat_map(|(from, to)| run.machine.history_window(b"a", b"", *from, *to).unwrap()).collect();
+    assert_eq!((pieces.len(), pieces), (5, whole));
+    run.ok(Command::Compact { revision: 5 });
+    let refused = run.machine.history_window(b"a", b"", 4, 9);
+    assert_eq!(refused, Err(Refusal::Compacted { compact_revision: 5 }));
+    assert_eq!(run.machine.history_window(b"a", b"\0", 5, 6).unwrap().len(), 2);
+}
+
+#[test]
+fn one_learner_at_a_time_and_the_last_started_member_stays() {
+    let mut run = crate::cluster();
+    let add =
+        |url: &str| Command::MemberAdd(MemberAdd { name: String::new(), peer_urls: vec![url.into()], learner: true });
+    run.ok(add("http://x:2380"));
+    assert_eq!(run.apply(add("http://y:2380")).result, Err(Refusal::TooManyLearners));
+    let started = |id| {
+        let client_urls = Some(vec!["http://c:2379".to_owned()]);
+        Command::MemberUpdate(MemberUpdate { id, client_urls, ..MemberUpdate::default() })
+    };
+    run.ok(started(1));
+    assert_eq!(run.apply(Command::MemberRemove { id: 1 }).result, Err(Refusal::NotEnoughStarted));
+    run.ok(started(2));
+    run.ok(Command::MemberRemove { id: 1 });
+}
+
+#[test]
+fn a_member_added_anew_by_the_same_entry_is_another() {
+    let mut run = crate::cluster();
+    let add = MemberAdd { name: String::new(), peer_urls: vec!["http://x:2380".into()], learner: false };
+    let mut at_once = |command: Command| run.machine.apply(99, &command).result;
+    let Ok(Response::Member(first)) = at_once(Command::MemberAdd(add.clone())) else { panic!() };
+    at_once(Command::MemberRemove { id: first.id }).unwrap();
+    let Ok(Response::Member(second)) = at_once(Command::MemberAdd(add)) else { panic!() };
+    assert_ne!(first.id, second.id);
+}

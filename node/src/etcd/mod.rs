@@ -1,0 +1,72 @@
+//! etcd's v3 API on the client port: etcdctl and etcd's client libraries work against any node.
+//!
+//! Each service in a file of its own; what their messages mean in terms of the machine is in `convert` and
+//! `answer`, and what clients are told when something fails in `error`. Behaviour follows etcd's API reference
+//! (<https://etcd.io/docs/v3.5/learning/api/>) and what real etcd was seen to do.
+
+mod answer;
+mod auth;
+mod cluster;
+mod convert;
+mod error;
+mod health;
+mod hub;
+mod kv;
+mod lease;
+mod limits;
+mod maintenance;
+mod require_leader;
+mod snapshot;
+mod watch;
+mod watcher;
+
+pub use hub::WatchHub;
+pub use limits::{CLUSTER_VERSION, SERVER_VERSION};
+
+use autoradio_machine::Revision;
+use autoradio_proto::{
+    etcd::etcdserverpb::{
+        ResponseHeader, auth_server::AuthServer, cluster_server::ClusterServer, kv_server::KvServer,
+        lease_server::LeaseServer, maintenance_server::MaintenanceServer, watch_server::WatchServer,
+    },
+    health::health_server::HealthServer,
+};
+use tonic::service::{Routes, interceptor::InterceptedService};
+
+use self::require_leader::RequireLeader;
+use crate::{context::Context, raft::RaftHandle};
+
+/// Adds etcd's services to `routes`.
+#[must_use]
+pub fn add_services(routes: Routes, context: &Context) -> Routes {
+    let most = limits::MESSAGE_MAX_BYTES;
+    let (raft, stop) = (context.raft.clone(), context.stop.clone());
+    let led = RequireLeader { raft: raft.clone() };
+    let kv = KvServer::new(kv::KvService { raft: raft.clone() }).max_decoding_message_size(most);
+    let watch = watch::WatchService { context: context.clone() };
+    let watch = WatchServer::new(watch).max_decoding_message_size(most);
+    let lease = lease::LeaseService { raft: raft.clone(), stop: stop.clone() };
+    let lease = LeaseServer::new(lease).max_decoding_message_size(most);
+    let cluster = cluster::ClusterService { context: context.clone() };
+    let cluster = ClusterServer::new(cluster).max_decoding_message_size(most);
+    let maintenance = maintenance::MaintenanceService { context: context.clone() };
+    routes
+        .add_service(InterceptedService::new(kv, led.clone()))
+        .add_service(InterceptedService::new(watch, led.clone()))
+        .add_service(InterceptedService::new(lease, led.clone()))
+        .add_service(InterceptedService::new(cluster, led))
+        .add_service(MaintenanceServer::new(maintenance).max_decoding_message_size(most))
+        .add_service(AuthServer::new(auth::AuthService { raft }).max_decoding_message_size(most))
+        .add_service(HealthServer::new(health::HealthService { stop }).max_decoding_message_size(most))
+}
+
+/// The header of an answer given at `revision`.
+fn header(raft: &RaftHandle, revision: Revision) -> ResponseHeader {
+    let raft_term = raft.watch_status().borrow().term;
+    ResponseHeader { cluster_id: raft.cluster_id(), member_id: raft.node_id(), revision, raft_term }
+}
+
+/// The header of an answer at the revision that this node has now.
+fn header_now(raft: &RaftHandle) -> ResponseHeader {
+    header(raft, raft.read(autoradio_machine::Machine::revision))
+}
