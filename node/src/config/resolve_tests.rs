@@ -68,6 +68,29 @@ fn the_instructions_environment_finds_the_own_name() {
 }
 
 #[test]
+fn the_instructions_file_starts_a_cluster_of_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("etcd");
+    let text = "# See etcd --help\n\
+        ETCD_LISTEN_PEER_URLS=\"http://0.0.0.0:2380\"\n\
+        ETCD_INITIAL_ADVERTISE_PEER_URLS=\"http://host1:2380\"\n\
+        ETCD_LISTEN_CLIENT_URLS=http://0.0.0.0:2379\n\
+        ETCD_ADVERTISE_CLIENT_URLS='http://host1:2379'\n\
+        ETCD_INITIAL_CLUSTER_STATE=new\n\
+        ETCD_INITIAL_CLUSTER=node1=http://host1:2380\n";
+    std::fs::write(&path, text).unwrap();
+    let files = crate::config::EnvironmentFiles::read(|_| Some(path.display().to_string()));
+    let words = ["autoradio-node", "run"].map(str::to_owned).to_vec();
+    let cli = Cli::try_parse_from(with_environment(words, |name| files.get(name))).unwrap();
+    let CliCommand::Run(options) = cli.command else { panic!("run was asked for") };
+    let config = resolve(&options, &facts()).unwrap();
+    assert_eq!(config.name, "node1");
+    assert_eq!(config.initial_cluster, [("node1".into(), "http://host1:2380".into())]);
+    assert_eq!(config.peer_urls, ["http://host1:2380"]);
+    assert_eq!(config.initial_cluster_state, ClusterState::New);
+}
+
+#[test]
 fn each_wrong_option_says_what_would_be_right() {
     let error = |argument: &str| config(&[argument]).unwrap_err();
     insta::assert_snapshot!(error("--https-listen=0.0.0.0:443"), @r#"--https-listen "0.0.0.0:443": TLS is not supported by this version; use --http-listen"#);

@@ -9,7 +9,6 @@ use axum::{
     http::{HeaderMap, Method, StatusCode, header::CONTENT_TYPE},
     response::{IntoResponse, Response},
 };
-use serde_json::{Value, json};
 
 use super::{
     answer::{Error, not_allowed},
@@ -66,10 +65,14 @@ fn shown(member: &Member) -> Shown {
     }
 }
 
+#[derive(serde::Serialize)]
+struct List {
+    members: Vec<Shown>,
+}
+
 /// All members by id, as this node knows them: etcd does not ask the leader either.
-fn list(context: &Context) -> Json<Value> {
-    let catalog = context.raft.catalog();
-    Json(json!({ "members": catalog.members.values().map(|member| shown(member)).collect::<Vec<_>>() }))
+fn list(context: &Context) -> Json<List> {
+    Json(List { members: context.raft.catalog().members.values().map(|member| shown(member)).collect() })
 }
 
 fn leader(context: &Context) -> Result<Json<Shown>, Error> {

@@ -1,7 +1,7 @@
 //! `/v2/stats/*`: who leads since when, and the counts of a v2 key store that nobody can use here, so that they are all
 //! 0 as those of an etcd that is used through v3 alone. Delays between members are in `/metrics`, not here.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use autoradio_machine::hex_id;
 use autoradio_store::Role;
@@ -11,7 +11,7 @@ use axum::{
     http::{StatusCode, header::CONTENT_TYPE},
     response::{IntoResponse, Response},
 };
-use serde_json::{Map, json};
+use serde_json::{Value, json};
 
 use super::{answer::Error, duration};
 use crate::context::Context;
@@ -85,6 +85,13 @@ pub(super) async fn store() -> Response {
     ([(CONTENT_TYPE, "application/json")], format!("{{{}}}", counters.join(","))).into_response()
 }
 
+/// `/v2/stats/leader`.
+#[derive(serde::Serialize)]
+struct Leading {
+    leader: String,
+    followers: BTreeMap<String, Value>,
+}
+
 /// The leader's followers; refused by others, as by etcd.
 pub(super) async fn leader(State(context): State<Context>) -> Response {
     let status = context.raft.status();
@@ -96,6 +103,6 @@ pub(super) async fn leader(State(context): State<Context>) -> Response {
         "latency": { "current": 0, "average": 0, "standardDeviation": 0, "minimum": 0, "maximum": 0 },
         "counts": { "fail": 0, "success": 0 },
     });
-    let followers: Map<_, _> = others.map(|id| (hex_id(*id), unknown.clone())).collect();
-    Json(json!({ "leader": hex_id(status.node_id), "followers": followers })).into_response()
+    let followers = others.map(|id| (hex_id(*id), unknown.clone())).collect();
+    Json(Leading { leader: hex_id(status.node_id), followers }).into_response()
 }

@@ -12,10 +12,8 @@ struct Body {
 /// # Errors
 /// What is wrong, in etcd's words where it has some.
 pub(super) fn from_body(body: &[u8]) -> Result<Vec<String>, String> {
-    if body.iter().all(u8::is_ascii_whitespace) {
-        return Err("unexpected end of JSON input".into());
-    }
-    let Body { peer_urls } = serde_json::from_slice(body).map_err(|error| error.to_string())?;
+    let Body { peer_urls } = serde_json::from_slice(body)
+        .map_err(|error| if error.is_eof() { "unexpected end of JSON input".into() } else { error.to_string() })?;
     if peer_urls.is_empty() {
         return Err("no valid URLs given".into());
     }

@@ -175,3 +175,25 @@ async fn a_list_of_one_that_is_to_exist_has_nobody_to_ask() {
     assert!(matches!(nobody, StartError::NobodyAnswered { .. }), "{nobody}");
     assert!(nobody.to_string().starts_with("cannot fetch cluster info from peer urls"), "{nobody}");
 }
+
+#[test]
+fn the_program_reads_the_files_and_the_environment_beats_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let (ours, etcds) = (dir.path().join("autoradio"), dir.path().join("etcd"));
+    std::fs::write(&ours, "# ours\nAUTORADIO_HOLD=\"soon\"\n").unwrap();
+    std::fs::write(&etcds, "ETCD_LISTEN_PEER_URLS=\"nowhere\"\n").unwrap();
+    let files = format!("{}:{}", ours.display(), etcds.display());
+    let run = |hold: Option<&str>| {
+        let mut program = std::process::Command::new(env!("CARGO_BIN_EXE_autoradio-node"));
+        program.arg("run").env_clear().env("AUTORADIO_ENVIRONMENT_FILES", &files);
+        program.envs(hold.map(|hold| ("AUTORADIO_HOLD", hold)));
+        let ended = program.output().unwrap();
+        assert!(!ended.status.success());
+        String::from_utf8_lossy(&ended.stderr).into_owned()
+    };
+    let both = run(None);
+    assert!(both.contains("--listen-peer-urls \"nowhere\""), "{both}");
+    std::fs::write(&etcds, "").unwrap();
+    assert!(run(None).contains("--hold \"soon\""));
+    assert!(run(Some("later")).contains("--hold \"later\""));
+}
