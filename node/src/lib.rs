@@ -10,6 +10,7 @@ pub mod daemon;
 pub mod demo;
 pub mod dns;
 pub mod etcd;
+pub mod etcd_v2;
 pub mod fabric;
 pub mod front;
 pub mod icecast;

@@ -4,6 +4,7 @@ use std::{io::IsTerminal, process::ExitCode};
 
 use autoradio_node::{
     config::{
+        EnvironmentFiles,
         args::{Cli, CliCommand, LogFormat, Options},
         with_environment,
     },
@@ -17,9 +18,15 @@ const QUIET: &str = "h2=warn,hyper=warn,hickory_server=warn,openraft=warn,sled=w
 
 fn main() -> ExitCode {
     let words = std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
-    let cli = Cli::parse_from(with_environment(words, |name| std::env::var(name).ok()));
+    let variable = |name: &str| std::env::var(name).ok();
+    let files = EnvironmentFiles::read(variable);
+    // A variable that is set to nothing says “none”, whatever the files say.
+    let cli = Cli::parse_from(with_environment(words, |name| variable(name).or_else(|| files.get(name))));
     if let CliCommand::Run(options) | CliCommand::Init(options) | CliCommand::Join { options, .. } = &cli.command {
         log(options);
+        for complaint in &files.complaints {
+            tracing::warn!("{complaint}");
+        }
     }
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,

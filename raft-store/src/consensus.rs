@@ -31,6 +31,8 @@ use crate::{
 const CLOSE_LIMIT: Duration = Duration::from_secs(3);
 /// How long a round of heartbeats may take that readers share, or an entry that proposals share.
 const ROUND_LIMIT: Duration = Duration::from_secs(5);
+/// How long a snapshot is waited for before it is asked for again.
+const SNAPSHOT_AGAIN: Duration = Duration::from_millis(500);
 /// The largest command: etcd's 1.5 MiB for a request, and room for what encloses it.
 const COMMAND_BYTES_MAX: usize = 2 * 1024 * 1024;
 /// A leader that no majority has answered for so many election timeouts has surely been replaced, or could be.
@@ -200,11 +202,19 @@ impl Consensus {
     /// [`ConsensusError`].
     pub async fn snapshot_now(&self, timeout: Duration) -> Result<LogIndex, ConsensusError> {
         let want = self.status().applied_index;
-        self.raft.trigger().snapshot().await.map_err(stopped)?;
-        let mut status = self.status.clone();
-        let written = status.wait_for(|status| status.snapshot_index >= want || status.fatal.is_some());
-        let status = within(timeout, written).await?.map_err(stopped)?;
-        status.fatal.as_ref().map_or(Ok(status.snapshot_index), |fatal| Err(stopped(fatal)))
+        let written = async {
+            let mut status = self.status.clone();
+            loop {
+                // While an older one is being written, openraft passes over what it is asked for: it is asked again.
+                self.raft.trigger().snapshot().await.map_err(stopped)?;
+                let done = status.wait_for(|status| status.snapshot_index >= want || status.fatal.is_some());
+                if let Ok(done) = tokio::time::timeout(SNAPSHOT_AGAIN, done).await {
+                    let status = done.map_err(stopped)?.clone();
+                    return status.fatal.map_or(Ok(status.snapshot_index), |fatal| Err(stopped(fatal)));
+                }
+            }
+        };
+        within(timeout, written).await?
     }
 
     /// Asks this node to stand for election now.

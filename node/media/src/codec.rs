@@ -31,4 +31,29 @@ impl Container {
             _ => Self::Bytes,
         }
     }
+
+    /// Whether a stream of the one `Content-Type` can go on as one of the other: encoders call the same container by
+    /// different names.
+    #[must_use]
+    pub fn same_stream(one: &str, other: &str) -> bool {
+        one == other || (Self::of_mime(one) != Self::Bytes && Self::of_mime(one) == Self::of_mime(other))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stream_goes_on_under_another_name_of_its_container() {
+        for (one, other, same) in [
+            ("application/ogg", "audio/ogg", true),
+            ("audio/mpeg", "audio/mp3", true),
+            ("audio/mpeg", "audio/aac", false),
+            ("application/x-a", "application/x-b", false),
+            ("application/x-a", "application/x-a", true),
+        ] {
+            assert_eq!(Container::same_stream(one, other), same, "{one} {other}");
+        }
+    }
 }

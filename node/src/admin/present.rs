@@ -13,10 +13,13 @@ use super::settings;
 /// The whole cluster.
 pub(super) fn status(view: &ClusterView, cluster_id: u64, domain: Option<&str>) -> StatusReply {
     let health = health(view);
+    let mut members: Vec<_> = view.catalog.members.values().collect();
+    // The store has them by id, which means nothing to people.
+    members.sort_by(|a, b| (&a.name, a.id).cmp(&(&b.name, b.id)));
     StatusReply {
         cluster_id: hex_id(cluster_id),
         domain: domain.unwrap_or_default().into(),
-        nodes: view.catalog.members.values().map(|member| node(view, member)).collect(),
+        nodes: members.into_iter().map(|member| node(view, member)).collect(),
         mounts: mounts(view, domain),
         health: health.word.to_string(),
         quorum: view.quorum,

@@ -8,7 +8,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 #[derive(Debug, Parser)]
 #[command(name = "autoradio-node", version, disable_help_subcommand = true)]
 #[command(after_help = "Every option is also read from the environment: --max-clients from AUTORADIO_MAX_CLIENTS.\n\
-    etcd's own are also read under etcd's names: ETCD_NAME, ETCD_INITIAL_CLUSTER, and so on.")]
+    etcd's own are also read under etcd's names: ETCD_NAME, ETCD_INITIAL_CLUSTER, and so on.\n\
+    Variables that are not set are looked up in /etc/default/autoradio and /etc/default/etcd.")]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
@@ -123,7 +124,8 @@ pub struct Options {
     #[arg(long, value_delimiter = ',')]
     pub nameservers: Vec<String>,
     /// At most so many listeners on this node.
-    #[arg(long, default_value_t = 1_000)]
+    // Policy takes 0 for "not known", so it would be given listeners that it refuses.
+    #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..))]
     pub max_clients: u32,
     /// Bandwidth of this node in Mbit/s.
     #[arg(long, default_value_t = 100)]

@@ -3,10 +3,13 @@
 pub mod args;
 mod environment;
 mod facts;
+mod files;
+mod listed;
 mod resolve;
 
 pub use environment::with_environment;
 pub use facts::Facts;
+pub use files::EnvironmentFiles;
 pub use resolve::{ConfigError, resolve};
 
 use std::{

@@ -27,7 +27,7 @@ pub struct ConfigError {
     pub reason: String,
 }
 
-fn wrong(option: &'static str, value: &str, reason: impl Into<String>) -> ConfigError {
+pub(super) fn wrong(option: &'static str, value: &str, reason: impl Into<String>) -> ConfigError {
     ConfigError { option, value: value.into(), reason: reason.into() }
 }
 
@@ -41,19 +41,18 @@ pub fn resolve(options: &Options, facts: &Facts) -> Result<Config, ConfigError> 
     let peer_ip = options.peer_ip.or(public_ips.first().copied()).unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
     let peer_listen = peer_listen(options)?;
     let peer_port = peer_listen.first().map_or(2380, SocketAddr::port);
-    let peer_urls = match urls("initial-advertise-peer-urls", &options.initial_advertise_peer_urls)? {
-        none if none.is_empty() => vec![format!("http://{}", SocketAddr::new(peer_ip, peer_port))],
-        given => given,
-    };
+    let given_peer_urls = urls("initial-advertise-peer-urls", &options.initial_advertise_peer_urls)?;
+    let default_peer_urls = vec![format!("http://{}", SocketAddr::new(peer_ip, peer_port))];
     let client_listen = listen_urls("listen-client-urls", &options.listen_client_urls)?;
     let client_urls = match urls("advertise-client-urls", &options.advertise_client_urls)? {
         none if none.is_empty() => client_listen.iter().map(|at| format!("http://{at}")).collect(),
         given => given,
     };
-    let initial_cluster = initial_cluster(options.initial_cluster.as_deref().unwrap_or_default())?;
+    let initial_cluster = super::listed::initial_cluster(options.initial_cluster.as_deref().unwrap_or_default())?;
+    let (name, peer_urls) = super::listed::own(options, facts, &initial_cluster, given_peer_urls, default_peer_urls)?;
     let domain = options.domain.as_deref().map(domain).transpose()?;
     Ok(Config {
-        name: name(options, facts, &initial_cluster, &peer_urls)?,
+        name,
         data_dir: options.data_dir.clone(),
         dns_listen: dns_listen(options, facts, domain.is_some(), &public_ips)?,
         domain,
@@ -165,7 +164,7 @@ fn http<'a>(option: &'static str, url: &'a str) -> Result<&'a str, ConfigError> 
     }
 }
 
-fn url(option: &'static str, url: &str) -> Result<String, ConfigError> {
+pub(super) fn url(option: &'static str, url: &str) -> Result<String, ConfigError> {
     let rest = http(option, url)?;
     let port = rest.rsplit_once(':').map(|(host, port)| (host, port.parse::<u16>()));
     match port {
@@ -176,42 +175,6 @@ fn url(option: &'static str, url: &str) -> Result<String, ConfigError> {
 
 fn urls(option: &'static str, given: &[String]) -> Result<Vec<String>, ConfigError> {
     given.iter().filter(|text| !text.is_empty()).map(|text| url(option, text)).collect()
-}
-
-fn initial_cluster(text: &str) -> Result<Vec<(String, String)>, ConfigError> {
-    const OPTION: &str = "initial-cluster";
-    let mut list: Vec<(String, String)> = Vec::new();
-    for part in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {
-        let (name, at) = part.split_once('=').ok_or_else(|| wrong(OPTION, part, "give name=http://host:2380"))?;
-        let at = url(OPTION, at)?;
-        if list.iter().any(|(known, known_at)| known == name || *known_at == at) {
-            return Err(wrong(OPTION, part, "each name and each URL may be given once"));
-        }
-        list.push((name.into(), at));
-    }
-    Ok(list)
-}
-
-/// The node's name: as given, or that of its peer URL in `--initial-cluster` (etcd's environment files often have no
-/// `ETCD_NAME`), or the host's.
-fn name(
-    options: &Options,
-    facts: &Facts,
-    list: &[(String, String)],
-    peer_urls: &[String],
-) -> Result<String, ConfigError> {
-    let by_url = || list.iter().find(|(_, url)| peer_urls.contains(url)).map(|(name, _)| name.clone());
-    let short = || facts.host_name.split('.').next().unwrap_or_default().to_owned();
-    let name = options.name.clone().filter(|name| !name.is_empty()).or_else(by_url).unwrap_or_else(short);
-    if !list.is_empty() && !list.iter().any(|(known, _)| *known == name) {
-        let reason = format!("{name} is not in --initial-cluster, nor is {}", peer_urls.join(", "));
-        return Err(wrong("name", &name, reason));
-    }
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
-    if name.is_empty() || name.len() > 63 || !name.chars().all(plain) {
-        return Err(wrong("name", &name, "use 1 to 63 letters, digits, dashes, dots; it is also a name in DNS"));
-    }
-    Ok(name)
 }
 
 fn domain(text: &str) -> Result<String, ConfigError> {

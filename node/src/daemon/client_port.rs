@@ -18,7 +18,8 @@ pub(super) fn start(context: &Context, listeners: Vec<TcpListener>) {
     let (_, ready) = tokio::sync::watch::channel(Some(context.clone()));
     let grpc = etcd::add_services(Routes::new(admin::service(ready)), context).prepare().into_axum_router();
     let plain = Router::new().route("/health", get(health)).route("/version", get(version)).with_state(context.clone());
-    let router = plain.merge(grpc.reset_fallback()).fallback(unknown);
+    let v2 = crate::etcd_v2::router(context.clone());
+    let router = plain.merge(grpc.reset_fallback()).merge(v2).fallback(unknown);
     for listener in listeners {
         let served = http::serve(Listener::Tcp(listener), router.clone(), context.stop.clone());
         context.tasks.spawn(served);

@@ -57,7 +57,9 @@ pub enum StartError {
     #[error(transparent)]
     Join(#[from] JoinError),
     /// None of the listed members let this node in.
-    #[error("none of {urls} let this node in within {limit:?}; the last said: {last}")]
+    #[error(
+        "cannot fetch cluster info from peer urls: none of [{urls}] let this node in within {limit:?}; the last said: {last}"
+    )]
     NobodyAnswered {
         /// Who was asked.
         urls: String,
@@ -67,7 +69,7 @@ pub enum StartError {
         last: String,
     },
     /// A list without this node.
-    #[error("--initial-cluster does not name this node ({name})")]
+    #[error("couldn't find local name \"{name}\" in the initial cluster configuration; see --initial-cluster")]
     NotListed {
         /// This node's name.
         name: String,

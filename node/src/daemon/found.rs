@@ -4,17 +4,21 @@ use std::{collections::BTreeMap, time::Duration};
 
 use autoradio_proto::peer::JoinReply;
 use autoradio_store::{Consensus, Identity};
-use tokio::time::Instant;
+use tokio::{task::JoinSet, time::Instant};
 
 use super::{Birth, FirstMember, Start, StartError};
 use crate::{
     config::{ClusterState, Config},
-    peer::{self, JoinError},
+    peer::{self, Applicant, JoinError},
     raft::Backoff,
 };
 
 /// How long listed members, or the one named, are asked again before a join is given up.
 const JOIN_LIMIT: Duration = Duration::from_secs(60);
+
+/// How often the others are asked whether they live while one of them says nothing at all: founders that start at the
+/// same time do so, and so does a member on a busy host, whose cluster must not be founded anew.
+const PROBE_ROUNDS: u32 = 2;
 
 /// The folder of log, snapshots and identity within the data folder.
 const RAFT_DIR: &str = "raft";
@@ -47,7 +51,7 @@ pub(super) async fn find(config: &Config, start: &Start) -> Result<Found, StartE
         (Start::Found, Some(found)) => return Ok(found),
         (_, Some(found)) => return Err(StartError::AlreadyMember { cluster_id: found.identity.cluster_id }),
         (Start::Init, None) => alone(config)?,
-        (Start::Join(host), None) => join(config, vec![peer_url(host)]).await?,
+        (Start::Join(host), None) => join(config, vec![peer_url(host)], false).await?,
         (Start::Found, None) => listed(config).await?,
     };
     birth.store(&config.data_dir).map_err(|source| StartError::DataDir { dir: config.data_dir.clone(), source })?;
@@ -64,37 +68,53 @@ fn own_url(config: &Config) -> String {
     config.peer_urls.first().cloned().unwrap_or_default()
 }
 
-/// What `--initial-cluster` makes of this node.
+/// What `--initial-cluster` makes of this node: a founder where no cluster of its members lives, else a member that was
+/// added to it (etcd's runtime reconfiguration guide). etcd refuses the latter with `new`, in which the file is often
+/// left.
 async fn listed(config: &Config) -> Result<Birth, StartError> {
     if config.initial_cluster.is_empty() {
         return Err(StartError::NotInitialised);
     }
-    let others: Vec<String> =
-        config.initial_cluster.iter().filter(|(name, _)| *name != config.name).map(|(_, url)| url.clone()).collect();
-    match config.initial_cluster_state {
-        ClusterState::Existing => join(config, others).await,
-        ClusterState::New => {
-            // A member of a cluster that lives makes the list's other members late, not founders.
-            for url in &others {
-                if peer::probe(url).await {
-                    return join(config, others).await;
-                }
-            }
-            let token = &config.initial_cluster_token;
-            Birth::listed(token, &config.initial_cluster, &config.name)
-                .ok_or_else(|| StartError::NotListed { name: config.name.clone() })
+    let is_other = |(name, url): &&(String, String)| *name != config.name && !config.peer_urls.contains(url);
+    let others: Vec<String> = config.initial_cluster.iter().filter(is_other).map(|(_, url)| url.clone()).collect();
+    // Only `member add` makes a list with a member that has no name: it has not started.
+    let existing = config.initial_cluster_state == ClusterState::Existing
+        || config.initial_cluster.iter().any(|(name, _)| name.is_empty());
+    if existing || any_lives(&others).await {
+        return join(config, others, true).await;
+    }
+    Birth::listed(&config.initial_cluster_token, &config.initial_cluster, &config.name)
+        .ok_or_else(|| StartError::NotListed { name: config.name.clone() })
+}
+
+/// Whether one of these is a member of a cluster that lives: that makes the list's other members late, not founders.
+async fn any_lives(urls: &[String]) -> bool {
+    for _ in 0..PROBE_ROUNDS {
+        let mut probes = JoinSet::new();
+        for url in urls {
+            let url = url.clone();
+            probes.spawn(async move { peer::probe(&url).await });
+        }
+        let answers = probes.join_all().await;
+        if answers.contains(&Some(true)) {
+            return true;
+        }
+        if !answers.contains(&None) {
+            return false;
         }
     }
+    false
 }
 
 /// Asks these in turn to let this node in, until one does or refuses.
-async fn join(config: &Config, urls: Vec<String>) -> Result<Birth, StartError> {
+async fn join(config: &Config, urls: Vec<String>, must_be_added: bool) -> Result<Birth, StartError> {
+    let applicant = Applicant { name: config.name.clone(), peer_urls: config.peer_urls.clone(), must_be_added };
     let deadline = Instant::now() + JOIN_LIMIT;
     let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(3));
     let mut last = "nothing: there is nobody to ask".to_owned();
     loop {
         for url in &urls {
-            match peer::ask_to_join(url, &config.name, &config.peer_urls).await {
+            match peer::ask_to_join(url, &applicant).await {
                 Ok(reply) => return Ok(from_reply(reply)),
                 Err(JoinError::Unreachable { url, reason }) => {
                     tracing::info!(%url, %reason, "not let in yet; asking again");

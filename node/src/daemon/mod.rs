@@ -9,10 +9,12 @@ mod http;
 mod node;
 mod notify;
 mod parts;
+mod ports;
 mod process;
 mod ready;
 mod setup;
 mod socket;
+mod strangers;
 
 pub use birth::{Birth, FirstMember};
 pub use error::StartError;

@@ -1,6 +1,6 @@
 //! [`Node`]: everything of one node that is a member of a cluster.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use autoradio_machine::{Command, Refusal};
 use autoradio_policy::Load;
@@ -8,7 +8,7 @@ use autoradio_store::{Consensus, Options, Role};
 use tokio::{net::TcpListener, sync::watch, time::timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{Birth, StartError, client_port, found, parts, ready};
+use super::{Birth, StartError, client_port, found, parts, ports, ready, strangers};
 use crate::{
     config::Config,
     context::Context,
@@ -67,8 +67,8 @@ impl Node {
     /// [`StartError`]; `AlreadyMember` where it is on disk and `start` is not [`Start::Found`].
     pub async fn start_as(config: Config, start: Start) -> Result<Self, StartError> {
         // Ports first: a node must not become a member and then find that it cannot be reached.
-        let peer_listeners = bind_all(&config.peer_listen, "peers", "--listen-peer-urls")?;
-        let client_listeners = bind_all(&config.client_listen, "clients", "--listen-client-urls")?;
+        let peer_listeners = ports::bind_all(&config.peer_listen, "peers", "--listen-peer-urls").await?;
+        let client_listeners = ports::bind_all(&config.client_listen, "clients", "--listen-client-urls").await?;
         let found = found::find(&config, &start).await?;
         let core = Core::start(config, found, peer_listeners).await?;
         let node = core.node;
@@ -115,11 +115,6 @@ impl Node {
             Err(_) => tracing::warn!("the consensus did not stop in {CONSENSUS_STOP:?}"),
         }
     }
-}
-
-fn bind_all(addrs: &[SocketAddr], what: &'static str, option: &'static str) -> Result<Vec<TcpListener>, StartError> {
-    let bind = |&addr| peer::bind(addr).map_err(|source| StartError::Listen { addr, what, option, source });
-    addrs.iter().map(bind).collect()
 }
 
 /// Consensus, connections and view: what the parts stand on.
@@ -183,7 +178,8 @@ impl Node {
         }
         let (context, stop) = (self.context.clone(), self.core_stop.clone());
         self.core_tasks.spawn(async move {
-            stop.run_until_cancelled(settle(&context, &birth)).await;
+            let looking = strangers::watch(context.clone(), birth.clone());
+            stop.run_until_cancelled(async { tokio::join!(settle(&context, &birth), looking) }).await;
         });
         Ok(())
     }

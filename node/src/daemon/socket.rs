@@ -3,6 +3,7 @@
 use std::{
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
+    time::{Duration, Instant},
 };
 
 use hyper_util::rt::TokioIo;
@@ -14,6 +15,12 @@ use super::StartError;
 /// Owner and group; whoever may write to it administers the cluster.
 const MODE: u32 = 0o660;
 
+/// A daemon that was killed a moment ago still answers until the kernel has let go of what it had.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// How often it is looked at meanwhile.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+
 fn wrong(path: &Path, reason: impl Into<String>) -> StartError {
     StartError::Socket { path: path.into(), reason: reason.into() }
 }
@@ -23,8 +30,12 @@ pub(super) async fn bind(path: &Path) -> Result<UnixListener, StartError> {
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder).map_err(|error| wrong(path, error.to_string()))?;
     }
-    if UnixStream::connect(path).await.is_ok() {
-        return Err(wrong(path, "another autoradio-node answers there"));
+    let deadline = Instant::now() + PATIENCE;
+    while UnixStream::connect(path).await.is_ok() {
+        if Instant::now() >= deadline {
+            return Err(wrong(path, "another autoradio-node answers there"));
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
     }
     remove(path);
     let listener = UnixListener::bind(path).map_err(|error| wrong(path, error.to_string()))?;

@@ -12,17 +12,21 @@ use std::{
 };
 
 use autoradio_machine::{MountName, NodeId};
-use autoradio_media::{EpochStart, LogError};
+use autoradio_media::{EpochStart, LogError, Position};
 use autoradio_policy::followers::{desired_logs, upstreams};
 use autoradio_proto::peer::{FrameBatch, SubscribeRequest};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tonic::{Status, Streaming};
 
-use super::wire::{from_wire, position_from_wire, position_to_wire};
+use super::{
+    tail::{end_of, furthest},
+    wire::{from_wire, position_from_wire, position_to_wire},
+};
 use crate::{config::IcecastMode, context::Context, onair::LiveMount, peer::Lane, raft::Backoff};
 
-/// An upstream that sends nothing for so long while its mount should be live is left for the next.
+/// After so long without a frame the other nodes are asked whether one has more; only then this upstream is left. Ogg pages
+/// of slow streams come less often.
 const SILENCE_MAX: Duration = Duration::from_millis(1_500);
 /// Opening a stream to a node that lives takes a round trip.
 const OPEN_LIMIT: Duration = Duration::from_secs(1);
@@ -50,6 +54,7 @@ pub fn start(context: &Context) {
 }
 
 struct Follower {
+    live: Arc<LiveMount>,
     stop: CancellationToken,
     task: JoinHandle<()>,
     wanted: Instant,
@@ -65,7 +70,10 @@ fn reconcile(ctx: &Context, followers: &mut BTreeMap<MountName, Follower>) {
         if desired.contains(name) {
             follower.wanted = Instant::now();
         }
-        let keep = !sources.contains(name) && follower.wanted.elapsed() < LINGER && !follower.task.is_finished();
+        // Of a mount that was deleted and made anew there is another log.
+        let same = ctx.on_air.get(name).is_some_and(|live| Arc::ptr_eq(&live, &follower.live));
+        let keep =
+            same && !sources.contains(name) && follower.wanted.elapsed() < LINGER && !follower.task.is_finished();
         if !keep {
             follower.stop.cancel();
         }
@@ -74,14 +82,14 @@ fn reconcile(ctx: &Context, followers: &mut BTreeMap<MountName, Follower>) {
     for name in desired.difference(&sources) {
         if !followers.contains_key(name) {
             let (stop, live) = (ctx.stop.child_token(), ctx.on_air.open(name));
-            let (token, run) = (stop.clone(), ctx.clone());
+            let (token, run, log) = (stop.clone(), ctx.clone(), live.clone());
             let task = ctx.tasks.spawn(async move {
                 tokio::select! {
-                    () = follow(&run, &live) => {}
+                    () = follow(&run, &log) => {}
                     () = token.cancelled() => {}
                 }
             });
-            followers.insert(name.clone(), Follower { stop, task, wanted: Instant::now() });
+            followers.insert(name.clone(), Follower { live, stop, task, wanted: Instant::now() });
         }
     }
 }
@@ -90,17 +98,21 @@ fn reconcile(ctx: &Context, followers: &mut BTreeMap<MountName, Follower>) {
 async fn follow(ctx: &Context, live: &Arc<LiveMount>) {
     let mut backoff = Backoff::new(BACKOFF.0, BACKOFF.1);
     let mut failed: BTreeSet<NodeId> = BTreeSet::new();
+    let mut better = None;
     loop {
         let view = ctx.view.now();
         let candidates = upstreams(&view, live.name(), view.me);
-        let Some(node) = candidates.into_iter().find(|node| !failed.contains(node)) else {
+        let Some(node) = better.take().or_else(|| candidates.into_iter().find(|node| !failed.contains(node))) else {
             failed.clear();
             tokio::time::sleep(backoff.step()).await;
             continue;
         };
         let before = live.newest();
         match copy_from(ctx, live, node).await {
-            Ok(()) => failed.clear(),
+            Ok(further) => {
+                failed.clear();
+                better = further;
+            }
             Err(status) => {
                 tracing::debug!(mount = %live.name(), node = %format!("{node:x}"), %status, "upstream left");
                 failed.insert(node);
@@ -134,39 +146,50 @@ impl Feed {
     }
 }
 
-/// Copies from one node; `Ok` when another node is the origin now, `Err` when this one is no use.
-async fn copy_from(ctx: &Context, live: &Arc<LiveMount>, node: NodeId) -> Result<(), Status> {
+/// Copies from one node; `Ok` when another node is the origin now, or that one has more; `Err` when this one is no use.
+async fn copy_from(ctx: &Context, live: &Arc<LiveMount>, node: NodeId) -> Result<Option<NodeId>, Status> {
+    let mut behind = None;
+    if !live.live() {
+        behind = end_of(ctx, node, live).await.map(|upto| live.catch_up(upto));
+    }
     let mut feed = Feed::open(ctx, live, node).await?;
     let mut views = ctx.view.watch();
     let origin =
         |ctx: &Context| ctx.view.now().catalog.origins.get(live.name()).map(|claim| (claim.epoch, claim.origin.node));
     let at_start = origin(ctx);
-    let mut last = Instant::now();
+    // Not begun anew by whatever else happens, or it would never end among many nodes.
+    let mut ahead = Box::pin(ahead(ctx, live));
     loop {
-        let silence = tokio::time::sleep((last + SILENCE_MAX).saturating_duration_since(Instant::now()));
         tokio::select! {
+            biased;
             batch = feed.next() => {
                 let batch = batch?.ok_or_else(|| Status::unavailable("the stream ended"))?;
                 take(ctx, live, batch)?;
-                last = Instant::now();
+                behind = behind.filter(|_| live.catching_up());
+                ahead.set(self::ahead(ctx, live));
             }
             changed = views.changed() => {
                 changed.map_err(|_| Status::cancelled("the node stops"))?;
                 let now = origin(ctx);
                 // A new origin: go to it directly, rather than to whoever copies from it.
                 if now != at_start && now.is_some_and(|(_, holder)| holder != node) {
-                    return Ok(());
+                    return Ok(None);
                 }
             }
-            () = silence => {
-                // A mount without an origin is silent everywhere: nobody else has more.
-                if origin(ctx).is_some() {
-                    return Err(Status::deadline_exceeded("silent"));
-                }
-                last = Instant::now();
+            further = &mut ahead => match further {
+                // Nobody has more: it is the source that is silent.
+                None => ahead.set(self::ahead(ctx, live)),
+                Some((further, _)) if further == node => return Err(Status::deadline_exceeded("silent")),
+                Some((further, _)) => return Ok(Some(further)),
             }
         }
     }
+}
+
+/// The node that has more, asked for after a silence.
+async fn ahead(ctx: &Context, live: &Arc<LiveMount>) -> Option<(NodeId, Position)> {
+    tokio::time::sleep(SILENCE_MAX).await;
+    furthest(ctx, live).await
 }
 
 /// Takes a batch into the log.

@@ -82,25 +82,29 @@ async fn copy(live: &LiveMount, mut after: Option<Position>, sender: &mpsc::Send
     let mut first = true;
     loop {
         appends.borrow_and_update();
-        let read = live.with_log(|log| match log.after(after, BATCH_BYTES) {
-            // Too far back: from the oldest, which the subscriber sees by the gap, and with its headers.
-            Err(LogError::Fallen { .. }) => {
-                first = true;
-                log.after(None, BATCH_BYTES)
-            }
-            other => other,
+        // Under one lock: what the frames need must not be forgotten before it is read.
+        let read = live.with_log(|log| {
+            let frames = match log.after(after, BATCH_BYTES) {
+                // Too far back: from the oldest, which the subscriber sees by the gap, and with its headers.
+                Err(LogError::Fallen { .. }) => {
+                    first = true;
+                    log.after(None, BATCH_BYTES)
+                }
+                other => other,
+            }?;
+            Ok::<_, LogError>((frames.last().map(|frame| frame.position), batches(log, frames, first)))
         });
-        let frames = match read {
-            Ok(frames) => frames,
+        let (last, batches) = match read {
+            Ok(read) => read,
             Err(error) => return drop(sender.send(Err(Status::out_of_range(error.to_string()))).await),
         };
-        let Some(last) = frames.last().map(|f| f.position) else {
+        let Some(last) = last else {
             if appends.changed().await.is_err() {
                 return;
             }
             continue;
         };
-        for batch in batches(live, frames, first) {
+        for batch in batches {
             if sender.send(Ok(batch)).await.is_err() {
                 return;
             }
@@ -110,15 +114,15 @@ async fn copy(live: &LiveMount, mut after: Option<Position>, sender: &mpsc::Send
 }
 
 /// One batch for each epoch among the frames: each says its content type and what it continues.
-fn batches(live: &LiveMount, frames: Vec<Frame>, first: bool) -> Vec<FrameBatch> {
+fn batches(log: &MountLog, frames: Vec<Frame>, first: bool) -> Vec<FrameBatch> {
     let mut batches: Vec<FrameBatch> = Vec::new();
     let mut epoch = None;
     for frame in frames {
         if epoch != Some(frame.position.epoch) {
             epoch = Some(frame.position.epoch);
-            let start = live.with_log(|log| log.epoch_start(frame.position.epoch).cloned());
+            let start = log.epoch_start(frame.position.epoch).cloned();
             let header = if first && batches.is_empty() {
-                live.with_log(|log| log.header_for(frame.position)).filter(|h| h.position != frame.position)
+                log.header_for(frame.position).filter(|h| h.position != frame.position)
             } else {
                 None
             };
@@ -126,7 +130,7 @@ fn batches(live: &LiveMount, frames: Vec<Frame>, first: bool) -> Vec<FrameBatch>
                 header: header.map(to_wire),
                 content_type: start.as_ref().map_or_else(String::new, |s| s.content_type.clone()),
                 continues: start.and_then(|s| s.continues).map(position_to_wire),
-                title: (first && batches.is_empty()).then(|| live.with_log(MountLog::title)).flatten(),
+                title: (first && batches.is_empty()).then(|| log.title()).flatten(),
                 frames: Vec::new(),
             });
         }

@@ -39,6 +39,11 @@ pub async fn ask_holder(ctx: &Context, node: NodeId, live: &LiveMount) -> Holder
     }
 }
 
+/// Where a node's log of the mount ends.
+pub(super) async fn end_of(ctx: &Context, node: NodeId, live: &LiveMount) -> Option<Position> {
+    head(ctx, node, live.name().to_string(), HEADS_LIMIT).await?.newest.map(position_from_wire)
+}
+
 /// Fetches the frames of former epochs that another node has and this one lacks, within a second.
 pub async fn fetch_tail(ctx: &Context, live: &Arc<LiveMount>) {
     let Some((node, newest)) = furthest(ctx, live).await else { return };
@@ -50,7 +55,7 @@ pub async fn fetch_tail(ctx: &Context, live: &Arc<LiveMount>) {
 }
 
 /// The node whose log goes furthest beyond this one's.
-async fn furthest(ctx: &Context, live: &LiveMount) -> Option<(NodeId, Position)> {
+pub(super) async fn furthest(ctx: &Context, live: &LiveMount) -> Option<(NodeId, Position)> {
     let view = ctx.view.now();
     let mut asked = JoinSet::new();
     for node in view.catalog.members.keys().copied().filter(|id| *id != view.me) {
@@ -63,6 +68,7 @@ async fn furthest(ctx: &Context, live: &LiveMount) -> Option<(NodeId, Position)>
 }
 
 async fn fetch(ctx: &Context, live: &Arc<LiveMount>, node: NodeId, upto: Position) -> Result<(), tonic::Status> {
+    let _catching_up = live.catch_up(upto);
     let mut feed = Feed::open(ctx, live, node).await?;
     while live.newest() < Some(upto) {
         let Some(batch) = feed.next().await? else { return Ok(()) };

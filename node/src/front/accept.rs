@@ -21,11 +21,15 @@ const KEEP_ALIVE_EVERY: Duration = Duration::from_secs(5);
 /// What is written and not acknowledged for so long ends a connection.
 const UNACKNOWLEDGED_MAX: Duration = Duration::from_secs(30);
 
+/// Places for connections, of all the node's addresses together.
+pub(super) fn slots(max_clients: u32) -> Arc<Semaphore> {
+    let bound = usize::try_from(max_clients).unwrap_or(usize::MAX);
+    Arc::new(Semaphore::new(bound.saturating_add(SPARE_CONNECTIONS).min(Semaphore::MAX_PERMITS)))
+}
+
 /// Accepts until the node stops.
-pub(super) async fn accept(front: Front, listener: TcpListener) {
+pub(super) async fn accept(front: Front, slots: Arc<Semaphore>, listener: TcpListener) {
     let stop = front.context().stop.clone();
-    let bound = usize::try_from(front.context().config.max_clients).unwrap_or(usize::MAX);
-    let slots = Arc::new(Semaphore::new(bound.saturating_add(SPARE_CONNECTIONS).min(Semaphore::MAX_PERMITS)));
     loop {
         let accepted = stop.run_until_cancelled(async {
             let slot = slots.clone().acquire_owned().await.expect("the semaphore is never closed");

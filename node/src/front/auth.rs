@@ -11,6 +11,7 @@ use argon2::{
     password_hash::{PasswordVerifier, phc::PasswordHash},
 };
 use autoradio_machine::Mount;
+use autoradio_policy::answer::Refuse;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use tokio::sync::Semaphore;
@@ -18,7 +19,8 @@ use tokio::sync::Semaphore;
 /// Verifications at a time: each takes 19 MiB and a core for some 20 ms. This also bounds how fast passwords can be
 /// tried.
 const VERIFYING_MAX: usize = 2;
-/// How long a source waits for its turn; beyond it is refused like one with a wrong password.
+/// How long a source waits for its turn; beyond it is told to come again. Not that its password is wrong: encoders give up
+/// then, and who tries passwords would take stations off the air.
 const TURN_LIMIT: Duration = Duration::from_secs(10);
 /// The longest password that is hashed, in bytes.
 const PASSWORD_BYTES_MAX: usize = 512;
@@ -40,17 +42,23 @@ impl Default for Auth {
 
 impl Auth {
     /// Whether these are the mount's credentials.
-    pub(super) async fn check(&self, mount: &Mount, user: &str, password: &str) -> bool {
-        if password.len() > PASSWORD_BYTES_MAX {
-            return false;
-        }
+    ///
+    /// # Errors
+    /// Too many are being checked.
+    pub(super) async fn check(&self, mount: &Mount, user: &str, password: &str) -> Result<bool, Refuse> {
         // Both are checked always: a wrong name takes as long as a wrong password.
         let user_right = bool::from(user.as_bytes().ct_eq(mount.username.as_bytes()));
-        self.check_password(mount, password).await && user_right
+        Ok(self.check_password(mount, password).await? && user_right)
     }
 
     /// Whether this is the mount's password, whoever says it (Shoutcast's `pass=`).
-    pub(super) async fn check_password(&self, mount: &Mount, password: &str) -> bool {
+    ///
+    /// # Errors
+    /// Too many are being checked.
+    pub(super) async fn check_password(&self, mount: &Mount, password: &str) -> Result<bool, Refuse> {
+        if password.len() > PASSWORD_BYTES_MAX {
+            return Ok(false);
+        }
         // The hash is in it: a reset password is asked for anew.
         let mut digest = Sha256::new();
         digest.update(mount.password_hash.as_bytes());
@@ -58,9 +66,11 @@ impl Auth {
         digest.update(password.as_bytes());
         let key: [u8; 32] = digest.finalize().into();
         if self.knows(&key) {
-            return true;
+            return Ok(true);
         }
-        let Ok(Ok(_turn)) = tokio::time::timeout(TURN_LIMIT, self.turns.acquire()).await else { return false };
+        let Ok(Ok(_turn)) = tokio::time::timeout(TURN_LIMIT, self.turns.acquire()).await else {
+            return Err(Refuse::Busy("too many passwords are being checked now; try again".into()));
+        };
         let (hash, password) = (mount.password_hash.clone(), password.to_owned());
         let verified = tokio::task::spawn_blocking(move || {
             let parsed = PasswordHash::new(&hash).ok()?;
@@ -70,7 +80,7 @@ impl Auth {
         if right {
             self.remember(key);
         }
-        right
+        Ok(right)
     }
 
     fn knows(&self, key: &[u8; 32]) -> bool {
@@ -84,5 +94,19 @@ impl Auth {
             right.pop_front();
         }
         right.push_back(key);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn who_gets_no_turn_is_not_told_that_the_password_is_wrong() {
+        let mount = Mount::from_json(br#"{"username":"source","password_hash":"$argon2id$x"}"#).unwrap();
+        let auth = Auth::default();
+        assert_eq!(auth.check(&mount, "source", "guess").await, Ok(false));
+        auth.turns.close();
+        assert!(matches!(auth.check(&mount, "source", "guess").await, Err(Refuse::Busy(_))));
     }
 }

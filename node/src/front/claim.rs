@@ -1,6 +1,6 @@
 //! Claiming a mount's source lease.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use autoradio_machine::{Claim, Command, LeaseId, MountName, Origin, Response, claim_origin, release_origin};
 use autoradio_policy::{
@@ -8,16 +8,23 @@ use autoradio_policy::{
     takeover::{Decision, HolderAnswer, decide, must_ask},
 };
 use autoradio_store::Proposed;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
-use crate::{context::Context, fabric, onair::LiveMount, raft::RaftError};
+use crate::{
+    context::Context,
+    fabric,
+    onair::LiveMount,
+    raft::{RaftError, RaftHandle},
+};
 
 /// How often a claim is made anew when another came between.
 const TRIES: usize = 3;
 /// How long a node that has just started, or lost its lease, is given to get one.
 const LEASE_LIMIT: Duration = Duration::from_secs(2);
-/// How long giving a claim back may take; it goes with the node's lease otherwise.
+/// How long giving a claim back may take; the sweep tries again.
 const RELEASE_LIMIT: Duration = Duration::from_secs(5);
+/// How often claims without a source are looked for.
+const SWEEP_EVERY: Duration = Duration::from_secs(2);
 
 /// A claim that was made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,11 +108,35 @@ async fn lease(ctx: &Context) -> Result<LeaseId, Refuse> {
 /// Gives a claim back in the background.
 pub(super) fn release(ctx: &Context, mount: MountName, epoch: u64) {
     let raft = ctx.raft.clone();
-    ctx.tasks.spawn(async move {
-        match timeout(RELEASE_LIMIT, raft.propose(Command::Txn(release_origin(&mount, epoch)))).await {
-            Ok(Ok(_)) => {}
-            Ok(Err(error)) => tracing::info!(%mount, %error, "the claim is left to the next source, or to time"),
-            Err(_) => tracing::info!(%mount, "the claim is left to the next source, or to time: no answer"),
+    ctx.tasks.spawn(async move { give_back(&raft, &mount, epoch).await });
+}
+
+async fn give_back(raft: &RaftHandle, mount: &MountName, epoch: u64) {
+    match timeout(RELEASE_LIMIT, raft.propose(Command::Txn(release_origin(mount, epoch)))).await {
+        Ok(Ok(_)) => {}
+        Ok(Err(error)) => tracing::info!(%mount, %error, "the claim is left to the next source, or to the next sweep"),
+        Err(_) => tracing::info!(%mount, "the claim is left to the next source, or to the next sweep: no answer"),
+    }
+}
+
+/// Gives back, until the node stops, what is claimed for this node and has no source here: claims that could not be given
+/// back while nobody led, that were carried out after their source had been refused, or that a former life of this node
+/// made. Their lease lives as long as the node, so that nothing else would end them.
+pub(super) async fn sweep(ctx: Context) {
+    let mut before = BTreeSet::new();
+    while ctx.stop.run_until_cancelled(sleep(SWEEP_EVERY)).await.is_some() {
+        let me = ctx.raft.node_id();
+        let has_source = |mount| ctx.on_air.get(mount).is_some_and(|live| live.source().is_some());
+        let catalog = ctx.raft.catalog();
+        let mine = catalog.origins.iter().filter(|(mount, claim)| claim.origin.node == me && !has_source(mount));
+        let found: BTreeSet<_> = mine.map(|(mount, claim)| (mount.clone(), claim.epoch)).collect();
+        // Twice: the first time it may be on its way back. A source that comes meanwhile has another epoch.
+        for (mount, epoch) in found.intersection(&before) {
+            tracing::info!(%mount, epoch, "a claim without a source is given back");
+            if ctx.stop.run_until_cancelled(give_back(&ctx.raft, mount, *epoch)).await.is_none() {
+                return;
+            }
         }
-    });
+        before = found;
+    }
 }

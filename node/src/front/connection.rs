@@ -22,7 +22,7 @@ use crate::context::Context;
 const HEAD_LIMIT: Duration = Duration::from_secs(15);
 /// How long a short answer may take to be taken.
 const ANSWER_LIMIT: Duration = Duration::from_secs(10);
-/// A mount that is not known here may have been created a moment ago on another node: how long that is waited for.
+/// A mount or source that is not known here may have come a moment ago to another node: how long that is waited for.
 const CATCH_UP_LIMIT: Duration = Duration::from_secs(1);
 
 /// What all connections share. Cheap to clone.
@@ -57,22 +57,26 @@ impl Front {
         if let Some(mount) = known() {
             return Some(mount);
         }
-        // Without a majority this node's own knowledge must do.
-        let _caught_up = timeout(CATCH_UP_LIMIT, self.context().raft.barrier()).await;
+        self.catch_up().await;
         known()
     }
 
-    /// Whether these are the mount's credentials.
-    pub(super) async fn authorized(&self, mount: &Mount, head: &RequestHead) -> bool {
-        match head.basic_auth() {
-            Some((user, password)) => self.inner.auth.check(mount, &user, &password).await,
-            None => false,
-        }
+    /// Waits until this node knows what any node knew now; without a majority its own knowledge must do.
+    pub(super) async fn catch_up(&self) {
+        let _caught_up = timeout(CATCH_UP_LIMIT, self.context().raft.barrier()).await;
     }
 
-    /// Whether this is the mount's password.
-    pub(super) async fn password_right(&self, mount: &Mount, password: &str) -> bool {
-        self.inner.auth.check_password(mount, password).await
+    /// Whether these are the mount's credentials; else what to answer.
+    pub(super) async fn authorized(&self, mount: &Mount, head: &RequestHead) -> Result<(), Refuse> {
+        let (user, password) = head.basic_auth().ok_or(Refuse::Unauthorized)?;
+        let right = self.inner.auth.check(mount, &user, &password).await?;
+        right.then_some(()).ok_or(Refuse::Unauthorized)
+    }
+
+    /// Whether this is the mount's password; else what to answer.
+    pub(super) async fn password_right(&self, mount: &Mount, password: &str) -> Result<(), Refuse> {
+        let right = self.inner.auth.check_password(mount, password).await?;
+        right.then_some(()).ok_or(Refuse::Unauthorized)
     }
 }
 
@@ -104,7 +108,8 @@ async fn answer(stream: &mut TcpStream, bytes: &[u8]) -> Result<(), FrontError> 
         stream.shutdown().await?;
         // Closing with unread bytes resets the connection, and the client may never see the answer. What a source
         // sends without waiting is read over for a moment.
-        let mut over = [0; 1024];
+        // Not in the future itself, which is as large as the largest thing that any connection may do.
+        let mut over = vec![0; 1024];
         for _ in 0..64 {
             if stream.read(&mut over).await? == 0 {
                 break;
@@ -192,5 +197,21 @@ async fn dispatch(
         Route::Poke => request.answer(&poke(&date::now())).await,
         Route::Bad { status, reason } => request.refuse(&Refuse::Other(status, reason)).await,
         Route::Http => unreachable!("handled above"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn size_of<A, F>(_: impl Fn(Front, A, SocketAddr) -> F) -> usize {
+        std::mem::size_of::<F>()
+    }
+
+    /// 20,000 of these are on one node: what a source or a page needs must be boxed.
+    #[test]
+    fn a_connections_task_stays_small() {
+        let bytes = size_of(serve);
+        assert!(bytes < 2_304, "{bytes} bytes");
     }
 }

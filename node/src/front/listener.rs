@@ -4,22 +4,20 @@ use std::{collections::BTreeMap, time::Duration};
 
 use autoradio_machine::{Mount, MountName};
 use autoradio_media::{Container, icy::IcyInserter};
-use autoradio_policy::{
-    answer::{ListenerAnswer, METAINT_BYTES, Refuse, listener_head, redirect},
-    fitness::is_alive,
-};
+use autoradio_policy::answer::{ListenerAnswer, METAINT_BYTES, Refuse, listener_head, redirect};
 use bytes::{Bytes, BytesMut};
 use prometheus_client::metrics::{counter::Counter, gauge::Gauge};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
-    time::timeout,
+    time::{sleep, timeout},
 };
 
 use super::{
     FrontError,
+    admission::{Admission, admission, has_source},
     connection::{Front, Request},
-    date, playlist,
+    date,
 };
 use crate::{
     context::Context,
@@ -33,6 +31,14 @@ const BURST: Duration = Duration::from_secs(5);
 const JOIN_LIMIT: Duration = Duration::from_secs(10);
 /// How long one write may take: as far as the chunks reach back.
 const WRITE_LIMIT: Duration = Duration::from_secs(12);
+/// How long a source that holds the mount may be silent before its listeners count as without one: longer than the pump
+/// waits, and not for ever, since a node that is cut off hears of no end.
+const SILENT_SOURCE_MAX: Duration = Duration::from_secs(15);
+/// How often is looked whether a silent source still holds the mount.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// A player that closed only its sending side (`printf … | nc`) is served on while chunks come. One that is gone looks the
+/// same until it is written to, so that it does not count as a listener while nothing is sent.
+const HALF_CLOSED_MAX: Duration = Duration::from_secs(3);
 /// A player says nothing more after its request; one that says more than this is none.
 const CHATTER_BYTES_MAX: usize = 16 * 1024;
 
@@ -63,7 +69,7 @@ pub(super) async fn serve(
         return Ok(());
     };
     let slow = front.context().metrics.slow_listeners_total.clone();
-    match listener.run().await {
+    match listener.run(front.context(), &mount).await {
         Ended::Gone => tracing::debug!(%mount, "listener gone"),
         Ended::Slow(why) => {
             slow.inc();
@@ -102,14 +108,20 @@ async fn begin(
     }
     let hold = settings.hold_ms.map_or(ctx.config.hold, |ms| Duration::from_millis(ms.into()));
     let burst = settings.burst_ms.map_or(BURST, |ms| Duration::from_millis(ms.into()));
-    let there = has_source(ctx, mount)
-        || ctx.on_air.get(mount).and_then(|live| live.silent_for()).is_some_and(|silent| silent < hold);
-    if !there {
+    let there = || {
+        has_source(ctx, mount)
+            || ctx.on_air.get(mount).and_then(|live| live.silent_for()).is_some_and(|silent| silent < hold)
+    };
+    if !there() {
+        front.catch_up().await;
+    }
+    if !there() {
         request.refuse(&Refuse::SilentMount).await?;
         return Ok(None);
     }
     let mut listening = ctx.on_air.listen(mount);
-    let Ok(Some(joined)) = timeout(JOIN_LIMIT, listening.join(burst)).await else {
+    let elsewhere = ctx.raft.catalog().origins.get(mount).is_some_and(|claim| claim.origin.node != ctx.raft.node_id());
+    let Ok(Some(joined)) = timeout(JOIN_LIMIT, listening.join(burst, elsewhere)).await else {
         request.refuse(&Refuse::SilentMount).await?;
         return Ok(None);
     };
@@ -131,41 +143,6 @@ async fn begin(
         sent,
         _counted: counted,
     }))
-}
-
-enum Admission {
-    In,
-    Refused(Refuse),
-    Elsewhere(String),
-}
-
-fn admission(ctx: &Context, settings: &Mount, mount: &MountName, passthrough: bool) -> Admission {
-    let view = ctx.view.now();
-    if let Some(most) = settings.max_listeners {
-        let elsewhere = view.loads.iter().filter(|(id, _)| **id != view.me && is_alive(&view, **id));
-        let elsewhere: u32 =
-            elsewhere.filter_map(|(_, heard)| heard.load.mounts.get(mount)).map(|log| log.listeners).sum();
-        let here = ctx.on_air.get(mount).map_or(0, |live| live.listeners());
-        if here.saturating_add(elsewhere) >= most {
-            return Admission::Refused(Refuse::Busy(format!("{mount} has as many listeners as it may have ({most})")));
-        }
-    }
-    let full = ctx.metrics.listeners.get() >= i64::from(ctx.config.max_clients);
-    let drained = view.catalog.members.get(&view.me).is_some_and(|me| me.drained);
-    if !full && !drained {
-        return Admission::In;
-    }
-    let other = (!passthrough).then(|| playlist::other_node(ctx, mount)).flatten();
-    match other {
-        Some(url) => Admission::Elsewhere(url),
-        None if full => Admission::Refused(Refuse::Busy("this node has as many listeners as it may have".into())),
-        // Drained, and nobody else is there: better here than nowhere.
-        None => Admission::In,
-    }
-}
-
-fn has_source(ctx: &Context, mount: &MountName) -> bool {
-    ctx.raft.catalog().origins.contains_key(mount)
 }
 
 struct Head {
@@ -215,22 +192,26 @@ struct Listener {
 }
 
 impl Listener {
-    async fn run(self) -> Ended {
+    async fn run(self, ctx: &Context, mount: &MountName) -> Ended {
         let Self { mut stream, mut listening, hold, head, mut icy, joined, sent, _counted } = self;
         let Joined { burst, mut number } = joined;
         let content_type = burst.content_type.clone();
         let first = with_titles(&mut icy, &burst);
-        if let Err(ended) = write(&mut stream, &[&head[..], &first[..]].concat(), &sent).await {
-            return ended;
+        // Two writes, so that the burst is not copied for each listener.
+        for bytes in [&head[..], &first] {
+            if let Err(ended) = write(&mut stream, bytes, &sent).await {
+                return ended;
+            }
         }
         drop((head, burst, first));
         loop {
-            let chunk = match next(&mut stream, &mut listening, number, hold).await {
+            let held = |silent| silent < hold || (silent < SILENT_SOURCE_MAX && has_source(ctx, mount));
+            let chunk = match next(&mut stream, &mut listening, number, hold, held).await {
                 Ok(chunk) => chunk,
                 Err(ended) => return ended,
             };
             number += 1;
-            if chunk.content_type != content_type {
+            if !Container::same_stream(&chunk.content_type, &content_type) {
                 return Ended::OtherType;
             }
             let bytes = with_titles(&mut icy, &chunk);
@@ -242,9 +223,16 @@ impl Listener {
 }
 
 /// The chunk after `number`; waits for it as long as listeners of this mount are held.
-async fn next(stream: &mut TcpStream, listening: &mut Listening, number: u64, hold: Duration) -> Result<Chunk, Ended> {
+async fn next(
+    stream: &mut TcpStream,
+    listening: &mut Listening,
+    number: u64,
+    hold: Duration,
+    held: impl Fn(Duration) -> bool,
+) -> Result<Chunk, Ended> {
     loop {
         let left = hold.saturating_sub(listening.silent_for());
+        let left = if left.is_zero() { LOOK_EVERY } else { left };
         let waited = tokio::select! {
             waited = timeout(left, listening.chunk_after(number)) => waited,
             () = hangs_up(stream) => return Err(Ended::Gone),
@@ -253,19 +241,22 @@ async fn next(stream: &mut TcpStream, listening: &mut Listening, number: u64, ho
             Ok(Ok(Some(chunk))) => return Ok(chunk),
             Ok(Ok(None)) => return Err(Ended::Deleted),
             Ok(Err(_missed)) => return Err(Ended::Slow("what it is to get next has left the log")),
-            Err(_) if listening.silent_for() >= hold => return Err(Ended::NoSource),
+            Err(_) if !held(listening.silent_for()) => return Err(Ended::NoSource),
             Err(_) => {}
         }
     }
 }
 
-/// Returns when the player has closed its side, or says things that no player says.
+/// Returns when the player is gone, or says things that no player says.
 async fn hangs_up(stream: &mut TcpStream) {
     let mut left = CHATTER_BYTES_MAX;
     let mut over = [0; 64];
     while let Ok(read) = stream.read(&mut over).await {
+        if read == 0 {
+            return sleep(HALF_CLOSED_MAX).await;
+        }
         left = left.saturating_sub(read);
-        if read == 0 || left == 0 {
+        if left == 0 {
             return;
         }
     }

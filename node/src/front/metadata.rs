@@ -32,8 +32,8 @@ pub(super) async fn serve(
         Some(password) => front.password_right(&settings, password).await,
         None => front.authorized(&settings, &request.head).await,
     };
-    if !right {
-        return request.refuse(&Refuse::Unauthorized).await;
+    if let Err(refuse) = right {
+        return request.refuse(&refuse).await;
     }
     if set(front, mount, title).await {
         tracing::info!(%mount, title, "new title");

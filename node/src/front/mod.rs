@@ -4,6 +4,7 @@
 //! goes to hyper with the bytes put back.
 
 mod accept;
+mod admission;
 mod auth;
 mod body;
 mod claim;
@@ -32,8 +33,10 @@ pub fn start(context: &Context) -> Result<Vec<SocketAddr>, FrontError> {
     let listeners = context.config.http_listen.iter().map(bind).collect::<Result<Vec<_>, _>>()?;
     let addresses = listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect();
     let front = connection::Front::new(context.clone());
+    let slots = accept::slots(context.config.max_clients);
     for listener in listeners {
-        context.tasks.spawn(accept::accept(front.clone(), listener));
+        context.tasks.spawn(accept::accept(front.clone(), slots.clone(), listener));
     }
+    context.tasks.spawn(claim::sweep(context.clone()));
     Ok(addresses)
 }

@@ -27,7 +27,8 @@ pub(super) async fn serve(front: &Front, stream: TcpStream, read: Bytes) -> Resu
     let io = TokioIo::new(join(Cursor::new(read).chain(from), to));
     let mut builder = http1::Builder::new();
     // The next request on the connection may be for a stream, which is not hyper's.
-    builder.keep_alive(false).timer(TokioTimer::new()).header_read_timeout(HEAD_LIMIT);
+    // A client that closed only its sending side gets its page too.
+    builder.keep_alive(false).half_close(true).timer(TokioTimer::new()).header_read_timeout(HEAD_LIMIT);
     let connection = builder.serve_connection(io, TowerToHyperService::new(front.pages().clone()));
     match timeout(PAGE_LIMIT, connection).await {
         Ok(Ok(())) => Ok(()),

@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use autoradio_machine::{MountName, Origin};
 use autoradio_policy::{
     answer::{Refuse, SOURCE_CONTINUE, SOURCE_OK},
+    fitness::fitness,
     head::RequestHead,
     takeover::SOURCE_STALLED_MS,
 };
@@ -22,7 +23,10 @@ use super::{
     connection::{Front, Request},
     pump::{Ended, Pump},
 };
-use crate::onair::{LiveMount, SourceHandle};
+use crate::{
+    context::Context,
+    onair::{LiveMount, SourceHandle},
+};
 
 /// Titles on their way to the pump; encoders send one each few seconds.
 const TITLES_MAX: usize = 16;
@@ -80,8 +84,9 @@ async fn admit(front: &Front, request: &Request, mount: &MountName) -> Result<Ad
     let ctx = front.context();
     let head = &request.head;
     let settings = front.mount(mount).await.ok_or(Refuse::UnknownMount)?;
-    if !front.authorized(&settings, head).await {
-        return Err(Refuse::Unauthorized);
+    front.authorized(&settings, head).await?;
+    if drained(ctx) {
+        return Err(Refuse::Busy("this node is drained and takes no new sources; send to another one".into()));
     }
     let content_type = content_type(head)?;
     let live = ctx.on_air.open(mount);
@@ -97,6 +102,13 @@ async fn admit(front: &Front, request: &Request, mount: &MountName) -> Result<Ad
     };
     let held = claim::claim(ctx, &live, &origin).await?;
     Ok(Admitted { live, handle, titles, stop, origin, held })
+}
+
+/// Whether this node was taken out of service, and another one is fit: better here than nowhere.
+fn drained(ctx: &Context) -> bool {
+    let view = ctx.view.now();
+    let drained = ctx.raft.catalog().members.get(&view.me).is_some_and(|me| me.drained);
+    drained && view.catalog.members.keys().any(|id| *id != view.me && fitness(&view, *id).is_ok())
 }
 
 /// As Icecast: a PUT must say what it sends, a SOURCE that does not is taken for MP3.

@@ -4,14 +4,18 @@
 
 use std::{collections::VecDeque, sync::Arc};
 
-use autoradio_media::{Frame, FrameKind, LogError, MountLog, Position};
+use autoradio_media::{Frame, FrameKind, JoinPoint, LogError, MountLog, Position};
 use bytes::{Bytes, BytesMut};
 
-/// Chunks that are kept for listeners that lag; with one a second this is how far they may fall behind.
-const CHUNKS_MAX: usize = 12;
+/// Turns of the clock whose chunks are kept for listeners that lag; with one a second this is how far they may fall behind.
+/// Turns and not chunks: what comes at once after the fabric stood still is many of these, and nobody is slow for it.
+const TURNS_MAX: u64 = 12;
+/// Bytes of chunks that are kept beyond those of the last turn, which all listeners are yet to be woken for: the log's own
+/// bound.
+const KEPT_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// The largest chunk: one write of it fits an ordinary socket buffer.
 const CHUNK_BYTES_MAX: usize = 64 * 1024;
-/// The largest burst: ten seconds of the fattest audio.
+/// The largest burst, unless join points lie further apart: ten seconds of the fattest audio.
 const BURST_BYTES_MAX: usize = 2 * 1024 * 1024;
 
 /// A contiguous piece of a mount's stream.
@@ -44,7 +48,12 @@ pub struct Missed {
 /// The chunks of one mount.
 #[derive(Debug, Default)]
 pub(super) struct Chunks {
-    chunks: VecDeque<Chunk>,
+    /// With the turn that each was made in.
+    chunks: VecDeque<(u64, Chunk)>,
+    /// Turns of the clock so far.
+    turn: u64,
+    /// Bytes of all chunks.
+    kept: usize,
     /// Number of the newest chunk; the first is 1.
     newest: u64,
     /// The log's frames up to here are in chunks.
@@ -56,8 +65,22 @@ pub(super) struct Chunks {
 }
 
 impl Chunks {
-    /// Puts what the log has since the last time into chunks; returns the newest chunk's number.
+    /// Puts what the log has since the last turn into chunks, and forgets the oldest; returns the newest chunk's number.
     pub(super) fn seal(&mut self, log: &MountLog) -> u64 {
+        self.turn += 1;
+        self.gather(log);
+        while let Some((turn, chunk)) = self.chunks.front()
+            && *turn < self.turn
+            && (*turn + TURNS_MAX <= self.turn || self.kept > KEPT_BYTES_MAX)
+        {
+            self.kept -= chunk.bytes.len();
+            self.chunks.pop_front();
+        }
+        self.newest
+    }
+
+    /// Puts what the log has into chunks.
+    fn gather(&mut self, log: &MountLog) {
         loop {
             let frames = match log.after(self.upto, CHUNK_BYTES_MAX) {
                 Ok(frames) => frames,
@@ -65,7 +88,7 @@ impl Chunks {
                 Err(LogError::Fallen { .. }) => log.after(None, CHUNK_BYTES_MAX).unwrap_or_default(),
                 Err(_) => Vec::new(),
             };
-            let Some(last) = frames.last() else { return self.newest };
+            let Some(last) = frames.last() else { return };
             self.upto = Some(last.position);
             self.content_type = log
                 .epoch_start(last.position.epoch)
@@ -75,17 +98,16 @@ impl Chunks {
             if bytes.is_empty() {
                 continue;
             }
-            self.chunks.push_back(self.chunk(bytes));
+            self.kept += bytes.len();
+            self.chunks.push_back((self.turn, self.chunk(bytes)));
             self.newest += 1;
-            if self.chunks.len() > CHUNKS_MAX {
-                self.chunks.pop_front();
-            }
         }
     }
 
     /// Passes over what the log has, while nobody listens.
     pub(super) fn skip(&mut self, log: &MountLog) {
         self.chunks.clear();
+        self.kept = 0;
         self.burst = None;
         self.upto = log.newest();
     }
@@ -124,15 +146,10 @@ impl Chunks {
         let point = log.join_point(burst_us)?;
         if self.upto.is_some_and(|upto| upto < point.first) {
             // A burst shorter than a chunk: what it starts with must be in a chunk that is over.
-            self.seal(log);
+            self.gather(log);
         }
         let upto = self.upto?;
-        let before = match point.first {
-            Position { epoch, seq: 0 } => Position { epoch: epoch.saturating_sub(1), seq: u64::MAX },
-            Position { epoch, seq } => Position { epoch, seq: seq - 1 },
-        };
-        let mut frames = log.after(Some(before), BURST_BYTES_MAX).or_else(|_| log.after(None, BURST_BYTES_MAX)).ok()?;
-        frames.retain(|frame| frame.position >= point.first && frame.position <= upto);
+        let (point, frames) = burst(log, point, burst_us, upto)?;
         let mut bytes = BytesMut::new();
         bytes.extend_from_slice(point.header.as_ref().map_or(&[][..], |header| &header.data));
         // A title that is in force counts for a listener that joins now, whenever it came.
@@ -153,6 +170,30 @@ impl Chunks {
         let Some(back) = usize::try_from(behind).ok().filter(|b| *b <= self.chunks.len()) else {
             return Err(Missed { behind });
         };
-        Ok(self.chunks.get(self.chunks.len() - back).cloned())
+        Ok(self.chunks.get(self.chunks.len() - back).map(|(_, chunk)| chunk.clone()))
     }
 }
+
+/// The frames from a join point to `upto`, all of them, since the chunks go on there: a burst of too many bytes starts
+/// later, and is let be where no join point is nearer.
+fn burst(log: &MountLog, mut point: JoinPoint, mut burst_us: u64, upto: Position) -> Option<(JoinPoint, Vec<Frame>)> {
+    loop {
+        let first = point.first;
+        let frames = log.frames().skip_while(|frame| frame.position < first);
+        let frames = frames.take_while(|frame| frame.position <= upto);
+        if burst_us == 0 || frames.clone().map(|frame| frame.data.len()).sum::<usize>() <= BURST_BYTES_MAX {
+            return Some((point, frames.cloned().collect()));
+        }
+        burst_us /= 2;
+        let nearer = log.join_point(burst_us).filter(|nearer| nearer.first <= upto);
+        match nearer {
+            Some(nearer) => point = nearer,
+            // The chunks end before the next one.
+            None => burst_us = 0,
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "chunks_tests.rs"]
+mod tests;

@@ -14,7 +14,16 @@ use autoradio_policy::MountLoad;
 use bytes::Bytes;
 use tokio::sync::{mpsc, watch};
 
-use super::chunks::{Chunk, Chunks, Joined, Missed};
+use super::chunks::Chunks;
+
+mod guards;
+mod listening;
+#[cfg(test)]
+mod tests;
+
+pub(super) use guards::CatchingUp;
+pub use guards::SourceHandle;
+pub use listening::Listening;
 
 /// Frames came in within so long: the mount is live.
 const LIVE_WITHIN: Duration = Duration::from_secs(2);
@@ -59,6 +68,8 @@ pub struct LiveMount {
     codec: Mutex<String>,
     received: AtomicU64,
     last_frame: Mutex<Option<Instant>>,
+    /// How far the log that is copied goes, while it is copied.
+    copied_upto: Mutex<Option<Position>>,
 }
 
 impl LiveMount {
@@ -74,6 +85,7 @@ impl LiveMount {
             codec: Mutex::default(),
             received: AtomicU64::new(0),
             last_frame: Mutex::default(),
+            copied_upto: Mutex::default(),
         }
     }
 
@@ -138,21 +150,24 @@ impl LiveMount {
     /// # Errors
     /// The epoch is stale, or a frame is missing before one of these.
     pub fn append(&self, frames: Vec<Frame>, mut over_gaps: Option<&mut u64>) -> Result<(), LogError> {
-        let mut result = Ok(());
+        let (mut result, mut appended) = (Ok(()), 0);
         {
             let mut log = self.log.write().expect(UNPOISONED);
             for frame in frames {
                 result = match (log.append(frame.clone()), &mut over_gaps) {
-                    (Err(LogError::Duplicate { .. }), _) => Ok(()),
+                    (Err(LogError::Duplicate { .. }), _) => continue,
                     (Err(LogError::Gap { .. }), Some(lost)) => log.append_after_gap(frame).map(|n| **lost += n),
                     (result, _) => result,
                 };
                 if result.is_err() {
                     break;
                 }
+                appended += 1;
             }
         }
-        *self.last_frame.lock().expect(UNPOISONED) = Some(Instant::now());
+        if appended > 0 {
+            *self.last_frame.lock().expect(UNPOISONED) = Some(Instant::now());
+        }
         self.appended.send_modify(|n| *n += 1);
         result
     }
@@ -179,6 +194,20 @@ impl LiveMount {
     #[must_use]
     pub fn silent_for(&self) -> Option<Duration> {
         self.last_frame.lock().expect(UNPOISONED).map(|at| at.elapsed())
+    }
+
+    /// Nobody starts in the past of a log that is being copied up to here; until the guard is dropped.
+    #[must_use]
+    pub fn catch_up(self: &Arc<Self>, upto: Position) -> CatchingUp {
+        *self.copied_upto.lock().expect(UNPOISONED) = Some(upto);
+        CatchingUp { live: self.clone() }
+    }
+
+    /// Whether frames are missing that are on their way.
+    #[must_use]
+    pub fn catching_up(&self) -> bool {
+        let upto = *self.copied_upto.lock().expect(UNPOISONED);
+        upto.is_some_and(|upto| self.newest() < Some(upto))
     }
 
     // === listeners ===
@@ -267,99 +296,5 @@ impl LiveMount {
             title: title.map_or_else(String::new, |title| String::from_utf8_lossy(&title).into_owned()),
             received_bytes: self.received.load(Ordering::Relaxed),
         }
-    }
-}
-
-/// A listener's place.
-#[derive(Debug)]
-pub struct Listening {
-    live: Arc<LiveMount>,
-    sealed: watch::Receiver<Sealed>,
-}
-
-impl Listening {
-    /// Headers and burst, as soon as there is a frame to start at; `None` if the mount ends first.
-    pub async fn join(&mut self, burst: Duration) -> Option<Joined> {
-        let burst_us = u64::try_from(burst.as_micros()).unwrap_or(u64::MAX);
-        let mut appends = self.live.appends();
-        loop {
-            appends.borrow_and_update();
-            {
-                let mut chunks = self.live.chunks.lock().expect(UNPOISONED);
-                let log = self.live.log.read().expect(UNPOISONED);
-                if let Some(joined) = chunks.join_at(&log, burst_us) {
-                    return Some(joined);
-                }
-            }
-            if self.sealed.borrow().ended || appends.changed().await.is_err() {
-                return None;
-            }
-        }
-    }
-
-    /// The chunk after `number`, waited for; `Ok(None)` when the mount ends.
-    ///
-    /// # Errors
-    /// The listener was too slow.
-    pub async fn chunk_after(&mut self, number: u64) -> Result<Option<Chunk>, Missed> {
-        loop {
-            if self.sealed.borrow_and_update().ended {
-                return Ok(None);
-            }
-            if let Some(chunk) = self.live.chunks.lock().expect(UNPOISONED).after(number)? {
-                return Ok(Some(chunk));
-            }
-            if self.sealed.changed().await.is_err() {
-                return Ok(None);
-            }
-        }
-    }
-
-    /// How long the mount has had no frame.
-    #[must_use]
-    pub fn silent_for(&self) -> Duration {
-        self.live.silent_for().unwrap_or_default()
-    }
-}
-
-impl Drop for Listening {
-    fn drop(&mut self) {
-        self.live.listeners.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-/// The place of a mount's source on this node; free again when dropped.
-#[derive(Debug)]
-pub struct SourceHandle {
-    live: Arc<LiveMount>,
-}
-
-impl SourceHandle {
-    fn change(&self, f: impl FnOnce(&mut Source)) {
-        if let Some(source) = &mut *self.live.source.lock().expect(UNPOISONED) {
-            f(source);
-        }
-    }
-
-    /// The claim was made.
-    pub fn set_epoch(&self, epoch: u64) {
-        self.change(|s| s.epoch = epoch);
-    }
-
-    /// Bytes came.
-    pub fn received(&self, bytes: usize) {
-        self.live.received.fetch_add(bytes as u64, Ordering::Relaxed);
-        self.change(|s| s.last_byte = Instant::now());
-    }
-
-    /// What the parser found.
-    pub fn set_codec(&self, codec: String) {
-        *self.live.codec.lock().expect(UNPOISONED) = codec;
-    }
-}
-
-impl Drop for SourceHandle {
-    fn drop(&mut self) {
-        *self.live.source.lock().expect(UNPOISONED) = None;
     }
 }

@@ -88,6 +88,19 @@ impl OnAir {
         mounts.remove(name);
         self.names.send_replace(mounts.keys().cloned().collect());
     }
+
+    /// Forgets a log that nobody has but the caller. A source or listener that found it a moment ago and is not counted
+    /// yet would be on air where nobody hears it.
+    fn remove_unused(&self, live: &Arc<LiveMount>) -> bool {
+        let mut mounts = self.mounts.write().expect(UNPOISONED);
+        // This map's and the caller's; nobody gets another while the map is locked.
+        let unused = Arc::strong_count(live) <= 2;
+        if unused {
+            mounts.remove(live.name());
+            self.names.send_replace(mounts.keys().cloned().collect());
+        }
+        unused
+    }
 }
 
 /// Starts the clock that seals chunks and forgets what nobody wants.
@@ -97,9 +110,12 @@ pub fn start(context: &Context) {
         let mut due: BTreeMap<MountName, Instant> = BTreeMap::new();
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut catalogs = ctx.raft.watch_catalog();
         loop {
             tokio::select! {
                 _ = tick.tick() => turn(&ctx, &mut due),
+                // At once: a mount that was deleted and made anew must not begin with what was there before.
+                Ok(()) = catalogs.changed() => turn(&ctx, &mut due),
                 () = ctx.stop.cancelled() => return,
             }
         }
@@ -107,18 +123,21 @@ pub fn start(context: &Context) {
 }
 
 fn turn(ctx: &Context, due: &mut BTreeMap<MountName, Instant>) {
-    let (now, view) = (Instant::now(), ctx.view.now());
+    // Not the view's, which is older: a mount that a source or listener was let in to must not look deleted.
+    let (now, catalog) = (Instant::now(), ctx.raft.catalog());
     let hold = ctx.config.hold;
     for live in ctx.on_air.all() {
         let name = live.name();
-        let known = view.catalog.mounts.contains_key(name);
+        let known = catalog.mounts.contains_key(name);
         let idle = live.listeners() == 0
             && live.source().is_none()
             && live.silent_for().is_none_or(|silent| silent > hold + IDLE_MAX)
-            && !view.catalog.origins.contains_key(name);
-        if !known || idle {
+            && !catalog.origins.contains_key(name);
+        if !known {
             live.end();
             ctx.on_air.remove(name);
+        }
+        if !known || (idle && ctx.on_air.remove_unused(&live)) {
             due.remove(name);
             continue;
         }
@@ -128,5 +147,20 @@ fn turn(ctx: &Context, due: &mut BTreeMap<MountName, Instant>) {
             live.seal();
             *next = (*next + SEAL_EVERY).max(now + SEAL_EVERY / 2);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_log_that_somebody_has_just_found_is_not_forgotten() {
+        let on_air = OnAir::default();
+        let name = MountName::parse("/live").unwrap();
+        let (found, turned) = (on_air.open(&name), on_air.open(&name));
+        assert!(!on_air.remove_unused(&turned));
+        drop(found);
+        assert!(on_air.remove_unused(&turned) && on_air.get(&name).is_none());
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use autoradio_media::{FrameKind, Position};
+use autoradio_media::{Container, FrameKind, Position};
 use bytes::Bytes;
 
 use super::live::LiveMount;
@@ -52,7 +52,7 @@ impl Tap for LogTap {
                 let content_type = log.epoch_start(point.first.epoch).map(|e| e.content_type.clone());
                 Some((point, content_type.unwrap_or_default(), log.title()))
             });
-            if let Some((point, content_type, title)) = found.filter(|_| self.live.live()) {
+            if let Some((point, content_type, title)) = found.filter(|_| self.live.live() && !self.live.catching_up()) {
                 self.at = Some(match point.first {
                     Position { epoch, seq: 0 } => Position { epoch: epoch.saturating_sub(1), seq: u64::MAX },
                     Position { epoch, seq } => Position { epoch, seq: seq - 1 },
@@ -89,7 +89,7 @@ impl Tap for LogTap {
             for frame in frames {
                 let content_type =
                     self.live.with_log(|log| log.epoch_start(frame.position.epoch).map(|e| e.content_type.clone()));
-                if content_type.is_some_and(|new| new != self.content_type) {
+                if content_type.is_some_and(|new| !Container::same_stream(&new, &self.content_type)) {
                     return Next::NewType;
                 }
                 if frame.kind != FrameKind::Title {

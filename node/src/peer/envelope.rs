@@ -6,6 +6,9 @@ use autoradio_store::Identity;
 use tonic::{Request, Status, metadata::AsciiMetadataValue, service::Interceptor};
 
 const CLUSTER: &str = "autoradio-cluster";
+/// etcd's words for a call from another cluster; how such a refusal begins.
+pub const CLUSTER_ID_MISMATCH: &str = "etcdserver: cluster ID mismatch";
+
 const TARGET: &str = "autoradio-target";
 const FROM: &str = "autoradio-from";
 
@@ -60,7 +63,8 @@ impl Interceptor for CheckEnvelope {
         let (cluster, target) = (read(CLUSTER).ok_or_else(missing)?, read(TARGET).ok_or_else(missing)?);
         let from = read(FROM).ok_or_else(missing)?;
         if cluster != self.cluster_id {
-            let text = format!("this node is of cluster {:x}, the call is for cluster {cluster:x}", self.cluster_id);
+            let (own, mismatch) = (self.cluster_id, CLUSTER_ID_MISMATCH);
+            let text = format!("{mismatch}: this node is of cluster {own:x}, the call is for cluster {cluster:x}");
             return Err(Status::failed_precondition(text));
         }
         if target != self.node_id {
@@ -90,6 +94,7 @@ mod tests {
         assert_eq!(check(Identity { cluster_id: 0xc1, node_id: 1 }, 2), Ok(CallFrom(1)));
         let error = check(Identity { cluster_id: 0xc2, node_id: 1 }, 2).unwrap_err();
         assert!(error.contains("c1") && error.contains("c2"), "{error}");
+        assert!(error.starts_with(CLUSTER_ID_MISMATCH), "{error}");
         let error = check(Identity { cluster_id: 0xc1, node_id: 1 }, 0xbeef).unwrap_err();
         assert!(error.contains("node 2") && error.contains("beef"), "{error}");
         let bare = CheckEnvelope { cluster_id: 0xc1, node_id: 2 }.call(Request::new(()));

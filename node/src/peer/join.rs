@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use autoradio_machine::{Catalog, Command, Member, MemberAdd, NodeId, Response as Answer};
+use autoradio_machine::{Catalog, ClusterId, Command, Member, MemberAdd, NodeId, Response as Answer, hex_id};
 use autoradio_proto::peer::{JoinMember, JoinReply, JoinRequest, join_client::JoinClient, join_server::Join};
 use autoradio_store::ConsensusError;
 use tonic::{Code, Request, Response, Status};
@@ -14,7 +14,7 @@ use crate::raft::{RaftError, RaftHandle, wire};
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(8);
 
 /// How long a listed peer is given to say that it lives.
-const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
+const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Why a node was not let in.
 #[derive(Debug, thiserror::Error)]
@@ -45,16 +45,27 @@ pub enum JoinError {
     },
 }
 
-/// Asks the member at `url` to make this node a member. What it shows to be let in belongs into this call.
+/// What a node that wants to become a member says of itself. What it shows to be let in belongs here.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Applicant {
+    /// Its name.
+    pub name: String,
+    /// Where its peers reach it.
+    pub peer_urls: Vec<String>,
+    /// Whether it wants to be let in only if it was added before by its peer URL, as etcd has it.
+    pub must_be_added: bool,
+}
+
+/// Asks the member at `url` to make this node a member.
 ///
 /// # Errors
 /// [`JoinError`].
-pub async fn ask_to_join(url: &str, name: &str, peer_urls: &[String]) -> Result<JoinReply, JoinError> {
+pub async fn ask_to_join(url: &str, applicant: &Applicant) -> Result<JoinReply, JoinError> {
     let url = url.to_owned();
+    let Applicant { name, peer_urls, must_be_added } = applicant.clone();
     let endpoint = endpoint(&url).map_err(|reason| JoinError::Url { url: url.clone(), reason })?;
     let mut client = JoinClient::new(endpoint.connect_lazy());
-    let request =
-        JoinRequest { name: name.into(), peer_urls: peer_urls.to_vec(), version: env!("CARGO_PKG_VERSION").into() };
+    let request = JoinRequest { name, peer_urls, version: env!("CARGO_PKG_VERSION").into(), must_be_added };
     match tokio::time::timeout(ANSWER_TIMEOUT, client.join(request)).await {
         Ok(Ok(reply)) => Ok(reply.into_inner()),
         Ok(Err(status))
@@ -67,13 +78,13 @@ pub async fn ask_to_join(url: &str, name: &str, peer_urls: &[String]) -> Result<
     }
 }
 
-/// Whether a cluster that lives answers at `url`.
-pub async fn probe(url: &str) -> bool {
-    let Ok(endpoint) = endpoint(url) else { return false };
+/// Whether a cluster that lives answers at `url`; `None` where nothing is said in time.
+pub async fn probe(url: &str) -> Option<bool> {
+    let Ok(endpoint) = endpoint(url) else { return Some(false) };
     let mut client = JoinClient::new(endpoint.connect_lazy());
     // A request without a name is refused by a member of a cluster that lives, and changes nothing.
-    let answer = tokio::time::timeout(PROBE_TIMEOUT, client.join(JoinRequest::default())).await;
-    matches!(answer, Ok(Err(status)) if status.code() == Code::InvalidArgument)
+    let answer = tokio::time::timeout(PROBE_TIMEOUT, client.join(JoinRequest::default())).await.ok()?;
+    Some(answer.is_err_and(|status| status.code() == Code::InvalidArgument))
 }
 
 /// Lets nodes in. Any member does: the proposal finds the leader.
@@ -86,13 +97,20 @@ pub(super) struct JoinService {
 impl Join for JoinService {
     async fn join(&self, request: Request<JoinRequest>) -> Result<Response<JoinReply>, Status> {
         let request = request.into_inner();
+        let begun = || self.raft.read(|machine| machine.cluster_id()).is_some();
+        // Before the barrier: a cluster that is choosing a leader lives, and a probe must hear so at once.
+        let peer_urls = match check(&request) {
+            Err(reason) if begun() => return Err(Status::invalid_argument(reason)),
+            checked => checked,
+        };
         self.raft.barrier().await.map_err(|error| unavailable(&error))?;
-        if self.raft.read(|machine| machine.cluster_id()).is_none() {
+        if !begun() {
             return Err(Status::unavailable("this node's cluster has not begun yet; try again in a moment"));
         }
-        let peer_urls = check(&request).map_err(Status::invalid_argument)?;
+        let peer_urls = peer_urls.map_err(Status::invalid_argument)?;
         let member = match find(&self.raft.catalog(), &request.name, &peer_urls).map_err(Status::already_exists)? {
             Some(id) => (id, true),
+            None if request.must_be_added => return Err(not_added(&request, self.raft.cluster_id())),
             None => (self.add(request.name, peer_urls).await?, false),
         };
         let catalog = self.raft.catalog();
@@ -127,6 +145,16 @@ fn to_wire(member: &Member) -> Option<JoinMember> {
     Some(JoinMember { node_id: member.id, name: member.name.clone(), peer_url })
 }
 
+/// etcd's refusal (`ValidateClusterAndAssignIDs`), and the way out.
+fn not_added(request: &JoinRequest, cluster_id: ClusterId) -> Status {
+    let (name, urls) = (&request.name, request.peer_urls.join(","));
+    Status::failed_precondition(format!(
+        "error validating peerURLs: member count is unequal: {name} at {urls} has not been added to cluster {}; \
+         on one of its members run: etcdctl member add {name} --peer-urls={urls}",
+        hex_id(cluster_id)
+    ))
+}
+
 fn unavailable(error: &RaftError) -> Status {
     match error {
         RaftError::Consensus(ConsensusError::Refused(_)) => Status::internal(error.to_string()),
@@ -158,7 +186,9 @@ fn find(catalog: &Catalog, name: &str, peer_urls: &[String]) -> Result<Option<No
     match (by_url, by_name) {
         (None, None) => Ok(None),
         (Some(member), _) if !member.client_urls.is_empty() => Err(format!(
-            "{} is a member at {} already and has run; if its data is lost, remove it from the cluster and join anew",
+            "member {} has already been bootstrapped: {} at {} has run; if its data is lost, remove it from the cluster \
+             and join anew",
+            hex_id(member.id),
             member.name,
             member.peer_urls.join(", ")
         )),
@@ -204,7 +234,8 @@ mod tests {
 
     #[test]
     fn names_and_urls_in_use_are_refused_with_a_way_out() {
-        assert!(ask("host1", "host1").unwrap_err().contains("remove it"));
+        let run = ask("host1", "host1").unwrap_err();
+        assert!(run.starts_with("member 1 has already been bootstrapped") && run.contains("remove it"), "{run}");
         assert!(ask("host1", "host9").unwrap_err().contains("choose another --name"));
         assert!(ask("other", "host2").unwrap_err().contains("--name=host2"));
     }

@@ -11,9 +11,9 @@ mod report;
 mod service;
 
 pub use connect::{MESSAGE_MAX_BYTES, endpoint};
-pub use envelope::{CallFrom, Envelope};
+pub use envelope::{CLUSTER_ID_MISMATCH, CallFrom, Envelope};
 pub use fabric_service::{BatchStream, FabricService};
-pub use join::{JoinError, ask_to_join, probe};
+pub use join::{Applicant, JoinError, ask_to_join, probe};
 pub use listen::{bind, serve};
 pub use loads::Loads;
 pub use pool::{Client, Lane, PeerError, Peers};

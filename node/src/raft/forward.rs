@@ -54,9 +54,9 @@ pub(super) async fn read_index(peers: &Peers, leader: NodeId, left: Duration) ->
     match timeout(left + MARGIN, client.read_index(ReadIndexRequest { timeout_ms: millis(left) })).await {
         Ok(Ok(reply)) => Ok(Attempt::Done(reply.into_inner().index)),
         // A read changes nothing: it may always be tried again.
-        Ok(Err(status)) if status.code() == Code::Unavailable => Ok(Attempt::Again),
+        Ok(Err(status)) if matches!(status.code(), Code::Unavailable | Code::DeadlineExceeded) => Ok(Attempt::Again),
         Ok(Err(status)) => Err(from_status(leader, left, &status)),
-        Err(_) => Err(ConsensusError::Timeout(left).into()),
+        Err(_) => Ok(Attempt::Again),
     }
 }
 

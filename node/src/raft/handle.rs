@@ -104,7 +104,10 @@ impl RaftHandle {
                 }
                 match self.inner.consensus.read_index(left).await {
                     Ok(index) => Ok(Attempt::Done(index)),
-                    Err(ConsensusError::NotLeader { .. } | ConsensusError::NoQuorum) => Ok(Attempt::Again),
+                    // A time that has run out ends in `NoLeader`, which says what is the matter.
+                    Err(ConsensusError::NotLeader { .. } | ConsensusError::NoQuorum | ConsensusError::Timeout(_)) => {
+                        Ok(Attempt::Again)
+                    }
                     Err(error) => Err(error.into()),
                 }
             })

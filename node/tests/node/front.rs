@@ -13,6 +13,8 @@ use tokio::{
 
 use crate::support::{Cluster, LIMIT, eventually};
 
+mod lifecycle;
+
 /// A mount that was created, and how to log in there.
 struct Mounted {
     login: String,

@@ -1,6 +1,7 @@
 //! The daemon, whole: nodes in this process on loopback ports.
 #![allow(missing_docs)]
 
+mod bootstrap;
 mod cluster;
 mod etcd;
 mod front;

@@ -39,6 +39,8 @@ pub(crate) struct Mvcc {
     /// -1 until the first compaction, so that `Compact(0)` works once, as in etcd.
     compacted: Revision,
     pending: Vec<Bytes>,
+    /// Where each key is in `pending`: a delete of all keys must not take the square of their number.
+    places: BTreeMap<Bytes, u32>,
 }
 
 impl Default for Mvcc {
@@ -49,6 +51,7 @@ impl Default for Mvcc {
             current: FIRST_REVISION,
             compacted: -1,
             pending: Vec::new(),
+            places: BTreeMap::new(),
         }
     }
 }
@@ -83,7 +86,7 @@ impl Mvcc {
             list.sort();
             (revision, list.into_iter().map(|(_, key)| key).collect())
         });
-        Self { changes: changes.collect(), keys, current, compacted, pending: Vec::new() }
+        Self { changes: changes.collect(), keys, current, compacted, pending: Vec::new(), places: BTreeMap::new() }
     }
 
     pub(crate) fn keys(&self) -> &BTreeMap<Bytes, Vec<Version>> {
@@ -168,11 +171,13 @@ impl Mvcc {
 
     /// The place of a key among the pending changes.
     fn note(&mut self, key: &Bytes) -> u32 {
-        let place = self.pending.iter().position(|k| k == key).unwrap_or_else(|| {
-            self.pending.push(key.clone());
-            self.pending.len() - 1
-        });
-        u32::try_from(place).expect("a transaction has at most some thousand operations")
+        if let Some(place) = self.places.get(key) {
+            return *place;
+        }
+        let place = u32::try_from(self.pending.len()).expect("memory ends before four thousand million keys do");
+        self.pending.push(key.clone());
+        self.places.insert(key.clone(), place);
+        place
     }
 
     /// Makes the pending changes the next revision, if there are any, and says what they were.
@@ -181,6 +186,7 @@ impl Mvcc {
             return Vec::new();
         }
         self.current += 1;
+        self.places.clear();
         let keys = std::mem::take(&mut self.pending);
         let events = keys.iter().filter_map(|key| self.event(key, self.current, true)).collect();
         self.changes.insert(self.current, keys);
@@ -190,6 +196,7 @@ impl Mvcc {
     /// Takes the pending changes back.
     pub(crate) fn rollback(&mut self) {
         let pending = self.current + 1;
+        self.places.clear();
         for key in std::mem::take(&mut self.pending) {
             if let Some(versions) = self.keys.get_mut(&key) {
                 versions.retain(|v| v.mod_revision != pending);

@@ -71,6 +71,8 @@ async fn a_leader_that_is_cut_off_acknowledges_nothing_and_serves_no_reads() {
     let refused = cluster.node(old).propose(&put, LIMIT).await;
     assert!(matches!(refused, Err(ConsensusError::Timeout(_) | ConsensusError::NotLeader { .. })), "{refused:?}");
     assert!(cluster.node(old).read_index(LIMIT).await.is_err());
+    let refused = cluster.node(old).propose(&put, LIMIT).await;
+    assert!(matches!(refused, Err(ConsensusError::NoQuorum | ConsensusError::NotLeader { .. })), "{refused:?}");
     cluster.put("a", "2").await;
     cluster.heal();
     cluster.wait_value(old, "a", "2").await;
@@ -82,6 +84,11 @@ async fn a_node_that_was_away_too_long_is_brought_up_by_a_snapshot() {
     let leader = cluster.leader().await;
     let away = (1..=3).find(|id| *id != leader).unwrap();
     cluster.stop(away).await;
+    // Several pieces' worth of state.
+    let large = "x".repeat(1_000_000);
+    for i in 0..5 {
+        cluster.put(&format!("large{i}"), &large).await;
+    }
     for i in 0..200 {
         cluster.put("a", &i.to_string()).await;
     }
@@ -89,6 +96,7 @@ async fn a_node_that_was_away_too_long_is_brought_up_by_a_snapshot() {
     cluster.start(away).await.unwrap();
     cluster.wait_value(away, "a", "199").await;
     assert!(cluster.counters[&away].restored.lock().unwrap().iter().any(|index| *index > 100));
+    assert!((0..5).all(|i| cluster.get(away, &format!("large{i}")).as_ref() == Some(&large)));
     // And it starts again from that snapshot.
     cluster.stop(away).await;
     cluster.start(away).await.unwrap();

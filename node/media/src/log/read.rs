@@ -39,7 +39,7 @@ impl MountLog {
     }
 
     /// The frames that are there, in order.
-    pub fn frames(&self) -> impl DoubleEndedIterator<Item = &Frame> {
+    pub fn frames(&self) -> impl DoubleEndedIterator<Item = &Frame> + Clone {
         self.frames.iter()
     }
 
