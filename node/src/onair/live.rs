@@ -211,7 +211,6 @@ impl LiveMount {
     }
 
     // === listeners ===
-
     /// Counts a listener for as long as the guard lives.
     #[must_use]
     pub fn listen(self: &Arc<Self>) -> Listening {
