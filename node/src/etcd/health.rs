@@ -5,11 +5,12 @@ use autoradio_proto::health::{
 };
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tonic::{Request, Response, Status};
 
 pub(super) struct HealthService {
     pub(super) stop: CancellationToken,
+    pub(super) tasks: TaskTracker,
 }
 
 fn serving(request: &HealthCheckRequest) -> Result<HealthCheckResponse, Status> {
@@ -33,7 +34,7 @@ impl Health for HealthService {
         let first = serving(request.get_ref())?;
         let (sender, receiver) = mpsc::channel(2);
         let stop = self.stop.clone();
-        tokio::spawn(async move {
+        self.tasks.spawn(async move {
             // There is room for both: neither waits.
             let _told = sender.try_send(Ok(first));
             tokio::select! {

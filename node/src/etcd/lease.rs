@@ -8,7 +8,7 @@ use autoradio_proto::etcd::etcdserverpb::{
 };
 use tokio::{sync::mpsc, time::timeout};
 use tokio_stream::wrappers::ReceiverStream;
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tonic::{Request, Response, Status, Streaming};
 
 use super::{
@@ -26,6 +26,7 @@ const EXPIRED_S: i64 = -1;
 pub(super) struct LeaseService {
     pub(super) raft: RaftHandle,
     pub(super) stop: CancellationToken,
+    pub(super) tasks: TaskTracker,
 }
 
 impl LeaseService {
@@ -79,7 +80,7 @@ impl Lease for LeaseService {
         let (service, stop) = (self.clone(), self.stop.clone());
         let closed = sender.clone();
         // Ends with the stream, the client, or the node.
-        tokio::spawn(async move {
+        self.tasks.spawn(async move {
             tokio::select! {
                 () = service.keep_all(request.into_inner(), sender) => {}
                 () = closed.closed() => {}

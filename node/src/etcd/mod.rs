@@ -40,12 +40,12 @@ use crate::{context::Context, raft::RaftHandle};
 #[must_use]
 pub fn add_services(routes: Routes, context: &Context) -> Routes {
     let most = limits::MESSAGE_MAX_BYTES;
-    let (raft, stop) = (context.raft.clone(), context.stop.clone());
+    let (raft, stop, tasks) = (context.raft.clone(), context.stop.clone(), context.tasks.clone());
     let led = RequireLeader { raft: raft.clone() };
     let kv = KvServer::new(kv::KvService { raft: raft.clone() }).max_decoding_message_size(most);
     let watch = watch::WatchService { context: context.clone() };
     let watch = WatchServer::new(watch).max_decoding_message_size(most);
-    let lease = lease::LeaseService { raft: raft.clone(), stop: stop.clone() };
+    let lease = lease::LeaseService { raft: raft.clone(), stop: stop.clone(), tasks: tasks.clone() };
     let lease = LeaseServer::new(lease).max_decoding_message_size(most);
     let cluster = cluster::ClusterService { context: context.clone() };
     let cluster = ClusterServer::new(cluster).max_decoding_message_size(most);
@@ -57,7 +57,7 @@ pub fn add_services(routes: Routes, context: &Context) -> Routes {
         .add_service(InterceptedService::new(cluster, led))
         .add_service(MaintenanceServer::new(maintenance).max_decoding_message_size(most))
         .add_service(AuthServer::new(auth::AuthService { raft }).max_decoding_message_size(most))
-        .add_service(HealthServer::new(health::HealthService { stop }).max_decoding_message_size(most))
+        .add_service(HealthServer::new(health::HealthService { stop, tasks }).max_decoding_message_size(most))
 }
 
 /// The header of an answer given at `revision`.
