@@ -115,7 +115,30 @@ async fn a_candidate_that_goes_or_loses_its_lease_is_passed_over() {
     let unknown = (Code::Unknown, "etcdserver: requested lease not found".to_owned());
     let request = CampaignRequest { name: bytes("e"), lease: 99, value: bytes("v") };
     assert_eq!(seen(elections(&cluster, 0).campaign(request).await), unknown);
+    let unled = LeaderKey { name: bytes("e"), key: bytes("e/63"), rev: 3, lease: 99 };
+    let proclaim = ProclaimRequest { leader: Some(unled), value: bytes("v") };
+    assert_eq!(seen(elections(&cluster, 0).proclaim(proclaim).await), refused);
     let missing = (Code::Unknown, "\"leader\" field must be provided".to_owned());
     assert_eq!(seen(elections(&cluster, 0).resign(ResignRequest { leader: None }).await), missing);
+    cluster.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_observer_that_reads_slowly_gets_all_that_was_proclaimed_in_order() {
+    // More than the hub and the connection hold.
+    const PROCLAIMED: usize = 600;
+    let cluster = Cluster::start(1).await;
+    grant(&cluster, 1).await;
+    let leader = elected(campaign(&cluster, 0, 1, "first").await).await;
+    let mut observer = elections(&cluster, 0).observe(asked()).await.unwrap().into_inner();
+    let mut client = elections(&cluster, 0);
+    for number in 0..PROCLAIMED {
+        let value = bytes(&format!("{number:04096}"));
+        client.proclaim(ProclaimRequest { leader: Some(leader.clone()), value }).await.unwrap();
+    }
+    assert_eq!(observed(&mut observer).await, "first");
+    for number in 0..PROCLAIMED {
+        assert_eq!(observed(&mut observer).await.parse::<usize>().unwrap(), number);
+    }
     cluster.shutdown().await;
 }

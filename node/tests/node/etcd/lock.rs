@@ -84,6 +84,13 @@ async fn a_contender_that_goes_or_loses_its_lease_leaves_the_queue() {
     assert_eq!(timeout(LIMIT, last).await.unwrap().unwrap().unwrap().into_inner().key, "l/4");
     let unknown = (Code::Unknown, "etcdserver: requested lease not found".to_owned());
     assert_eq!(seen(locks(&cluster, 0).lock(lock("l", 99)).await), unknown);
+    let keyless = (Code::Unknown, "etcdserver: key is not provided".to_owned());
+    assert_eq!(seen(locks(&cluster, 0).unlock(UnlockRequest::default()).await), keyless);
+    // A client's deadline.
+    let mut late = tonic::Request::new(lock("l", 3));
+    late.set_timeout(Duration::from_millis(300));
+    assert!(locks(&cluster, 0).lock(late).await.is_err());
+    eventually("its key is deleted", async || (count(&cluster, "l/3").await == 0).then_some(())).await;
     // Without a lease it gets one.
     let own = locks(&cluster, 0).lock(lock("own", 0)).await.unwrap().into_inner().key;
     let id = std::str::from_utf8(&own).unwrap().strip_prefix("own/").unwrap();
