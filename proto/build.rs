@@ -1,6 +1,6 @@
 //! Compiles the .proto files with protox: no protoc is needed.
 
-const FILES: [&str; 11] = [
+const FILES: [&str; 13] = [
     "proto/peer.proto",
     "proto/admin.proto",
     "proto/etcd/mvccpb.proto",
@@ -11,6 +11,8 @@ const FILES: [&str; 11] = [
     "proto/etcd/cluster.proto",
     "proto/etcd/maintenance.proto",
     "proto/etcd/auth.proto",
+    "proto/etcd/lock.proto",
+    "proto/etcd/election.proto",
     "proto/grpc/health.proto",
 ];
 

@@ -22,6 +22,11 @@ pub(super) enum EtcdError {
     NotLeader,
     BadTransferee,
     EmptyKey,
+    TooManyRequests,
+    LockLost,
+    ElectionNotLeader,
+    ElectionNoLeader,
+    MissingLeaderKey,
 }
 
 impl EtcdError {
@@ -41,6 +46,12 @@ impl EtcdError {
             Self::NotLeader => (Code::FailedPrecondition, "etcdserver: not leader"),
             Self::BadTransferee => (Code::FailedPrecondition, "etcdserver: bad leader transferee"),
             Self::EmptyKey => (Code::InvalidArgument, "etcdserver: key is not provided"),
+            Self::TooManyRequests => (Code::ResourceExhausted, "etcdserver: too many requests"),
+            // The texts of etcd's `client/v3/concurrency` and `v3election`, which have no codes.
+            Self::LockLost => (Code::Unknown, "mutex: session is expired"),
+            Self::ElectionNotLeader => (Code::Unknown, "election: not leader"),
+            Self::ElectionNoLeader => (Code::Unknown, "election: no leader"),
+            Self::MissingLeaderKey => (Code::Unknown, "\"leader\" field must be provided"),
         }
     }
 }

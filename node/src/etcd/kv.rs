@@ -23,7 +23,7 @@ pub(super) struct KvService {
 }
 
 /// Refuses what would make the log's entries too large.
-fn check_size(request: &impl Message) -> Result<(), Status> {
+pub(super) fn check_size(request: &impl Message) -> Result<(), Status> {
     if request.encoded_len() > REQUEST_MAX_BYTES {
         return Err(EtcdError::RequestTooLarge.into());
     }

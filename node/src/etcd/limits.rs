@@ -48,3 +48,10 @@ pub(super) const HUB_BATCH_BYTES: usize = 1 << 20;
 
 /// Files and folders looked at to tell the store's size: far more than it has.
 pub(super) const SIZE_ENTRIES_MAX: usize = 10_000;
+
+/// Calls that wait for a lock or to lead an election, for each node. etcd has no bound; each costs some kilobytes, and
+/// a look per change.
+pub(super) const QUEUE_WAITS_MAX: usize = 10_000;
+
+/// The time to live of a lease that a lock or a campaign without one is given (etcd's `defaultSessionTTL`).
+pub(super) const QUEUE_LEASE_TTL_S: i64 = 60;

@@ -8,13 +8,17 @@ mod answer;
 mod auth;
 mod cluster;
 mod convert;
+mod election;
 mod error;
 mod health;
 mod hub;
 mod kv;
 mod lease;
 mod limits;
+mod lock;
 mod maintenance;
+mod observe;
+mod queue;
 mod require_leader;
 mod snapshot;
 mod watch;
@@ -25,9 +29,13 @@ pub use limits::{CLUSTER_VERSION, SERVER_VERSION};
 
 use autoradio_machine::Revision;
 use autoradio_proto::{
-    etcd::etcdserverpb::{
-        ResponseHeader, auth_server::AuthServer, cluster_server::ClusterServer, kv_server::KvServer,
-        lease_server::LeaseServer, maintenance_server::MaintenanceServer, watch_server::WatchServer,
+    etcd::{
+        etcdserverpb::{
+            ResponseHeader, auth_server::AuthServer, cluster_server::ClusterServer, kv_server::KvServer,
+            lease_server::LeaseServer, maintenance_server::MaintenanceServer, watch_server::WatchServer,
+        },
+        v3electionpb::election_server::ElectionServer,
+        v3lockpb::lock_server::LockServer,
     },
     health::health_server::HealthServer,
 };
@@ -50,11 +58,16 @@ pub fn add_services(routes: Routes, context: &Context) -> Routes {
     let cluster = cluster::ClusterService { context: context.clone() };
     let cluster = ClusterServer::new(cluster).max_decoding_message_size(most);
     let maintenance = maintenance::MaintenanceService { context: context.clone() };
+    let queues = queue::Queues::new(context.clone());
+    let lock = LockServer::new(lock::LockService { queues: queues.clone() }).max_decoding_message_size(most);
+    let election = ElectionServer::new(election::ElectionService { queues }).max_decoding_message_size(most);
     routes
         .add_service(InterceptedService::new(kv, led.clone()))
         .add_service(InterceptedService::new(watch, led.clone()))
         .add_service(InterceptedService::new(lease, led.clone()))
-        .add_service(InterceptedService::new(cluster, led))
+        .add_service(InterceptedService::new(cluster, led.clone()))
+        .add_service(InterceptedService::new(lock, led.clone()))
+        .add_service(InterceptedService::new(election, led))
         .add_service(MaintenanceServer::new(maintenance).max_decoding_message_size(most))
         .add_service(AuthServer::new(auth::AuthService { raft }).max_decoding_message_size(most))
         .add_service(HealthServer::new(health::HealthService { stop, tasks }).max_decoding_message_size(most))

@@ -1,8 +1,10 @@
 //! etcd's API, by its generated clients.
 
 mod cluster;
+mod election;
 mod kv;
 mod lease;
+mod lock;
 mod maintenance;
 mod watch;
 
