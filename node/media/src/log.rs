@@ -214,7 +214,7 @@ impl MountLog {
         self.frames.push_back(frame);
         // The newest frame stays, however large it is.
         while self.frames.len() > 1
-            && (self.bytes > self.limits.bytes_max || self.duration_us() > self.limits.duration_us_max)
+            && (self.bytes > self.limits.bytes_max || self.timed_us() > self.limits.duration_us_max)
         {
             self.forget_oldest();
         }
@@ -244,8 +244,9 @@ impl MountLog {
         self.epochs.get_mut(at).filter(|known| known.start.epoch == epoch)
     }
 
-    /// How long all frames play.
-    fn duration_us(&self) -> u64 {
-        self.epochs.iter().map(Epoch::duration_us).sum()
+    /// How long the frames play of the epochs that say so. Of those that do not, only the bytes count: a guess would forget
+    /// a fast stream before anybody was sent it.
+    fn timed_us(&self) -> u64 {
+        self.epochs.iter().filter_map(Epoch::timed).map(|(_, us)| us).sum()
     }
 }

@@ -22,7 +22,8 @@ pub(super) async fn start(context: &Context) -> Result<(), StartError> {
     if !addresses.is_empty() {
         tracing::info!(?addresses, "answering DNS queries");
     }
-    let addresses = front::start(context).map_err(|error| failed("the front", &error))?;
+    let addresses =
+        front::start(context, Arc::new(Fabric::new(context.clone()))).map_err(|error| failed("the front", &error))?;
     tracing::info!(?addresses, "taking sources and listeners");
     onair::start(context);
     fabric::start(context);

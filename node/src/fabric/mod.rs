@@ -7,4 +7,3 @@ mod wire;
 
 pub use follow::start;
 pub use serve::Fabric;
-pub use tail::{ask_holder, fetch_tail};

@@ -34,6 +34,10 @@ impl Fabric {
         Self { ctx }
     }
 
+    pub(super) fn ctx(&self) -> &Context {
+        &self.ctx
+    }
+
     fn live(&self, mount: &str) -> Result<Option<Arc<LiveMount>>, Status> {
         let name = MountName::parse(mount).map_err(Status::invalid_argument)?;
         Ok(self.ctx.on_air.get(&name))

@@ -9,10 +9,15 @@ use autoradio_proto::peer::{HeadReply, HeadRequest};
 use tokio::task::JoinSet;
 
 use super::{
+    Fabric,
     follow::{Feed, take},
     wire::position_from_wire,
 };
-use crate::{context::Context, onair::LiveMount, peer::Lane};
+use crate::{
+    context::Context,
+    onair::{Elsewhere, LiveMount},
+    peer::Lane,
+};
 
 /// A holder that does not answer in this time is overtaken; a LAN answers in a millisecond, another continent in 300.
 const HOLDER_LIMIT: Duration = Duration::from_millis(500);
@@ -21,6 +26,17 @@ const HEADS_LIMIT: Duration = Duration::from_millis(300);
 /// How long fetching the missing end may take: the source waits meanwhile.
 const FETCH_LIMIT: Duration = Duration::from_millis(700);
 
+#[async_trait::async_trait]
+impl Elsewhere for Fabric {
+    async fn ask_holder(&self, node: NodeId, live: &LiveMount) -> HolderAnswer {
+        ask_holder(self.ctx(), node, live).await
+    }
+
+    async fn fetch_tail(&self, live: &Arc<LiveMount>) {
+        fetch_tail(self.ctx(), live).await;
+    }
+}
+
 async fn head(ctx: &Context, node: NodeId, mount: String, limit: Duration) -> Option<HeadReply> {
     let mut client = ctx.peers.client_on(node, Lane::Data).ok()?;
     let answer = tokio::time::timeout(limit, client.head(HeadRequest { mount })).await.ok()?.ok()?;
@@ -28,7 +44,7 @@ async fn head(ctx: &Context, node: NodeId, mount: String, limit: Duration) -> Op
 }
 
 /// Asks the holder of a mount's claim about its source.
-pub async fn ask_holder(ctx: &Context, node: NodeId, live: &LiveMount) -> HolderAnswer {
+async fn ask_holder(ctx: &Context, node: NodeId, live: &LiveMount) -> HolderAnswer {
     match head(ctx, node, live.name().to_string(), HOLDER_LIMIT).await {
         Some(reply) => HolderAnswer::Answered {
             has_source: reply.has_source,
@@ -45,7 +61,7 @@ pub(super) async fn end_of(ctx: &Context, node: NodeId, live: &LiveMount) -> Opt
 }
 
 /// Fetches the frames of former epochs that another node has and this one lacks, within a second.
-pub async fn fetch_tail(ctx: &Context, live: &Arc<LiveMount>) {
+async fn fetch_tail(ctx: &Context, live: &Arc<LiveMount>) {
     let Some((node, newest)) = furthest(ctx, live).await else { return };
     let fetched = tokio::time::timeout(FETCH_LIMIT, fetch(ctx, live, node, newest)).await;
     let reached = live.newest() >= Some(newest);

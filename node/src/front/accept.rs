@@ -27,6 +27,11 @@ pub(super) fn slots(max_clients: u32) -> Arc<Semaphore> {
     Arc::new(Semaphore::new(bound.saturating_add(SPARE_CONNECTIONS).min(Semaphore::MAX_PERMITS)))
 }
 
+/// What the kernel holds for a client that does not read (it counts its own bookkeeping, so about half of this is audio):
+/// a quarter of a minute at 128 kbit/s, and enough for 10 Mbit/s to another continent. Left alone it grows to megabytes a
+/// listener, and one that stopped reading would not be noticed for minutes.
+const SEND_BUFFER_BYTES: usize = 256 * 1024;
+
 /// Accepts until the node stops.
 pub(super) async fn accept(front: Front, slots: Arc<Semaphore>, listener: TcpListener) {
     let stop = front.context().stop.clone();
@@ -59,6 +64,7 @@ pub(super) async fn accept(front: Front, slots: Arc<Semaphore>, listener: TcpLis
 fn prepare(stream: &TcpStream) -> std::io::Result<()> {
     stream.set_nodelay(true)?;
     let socket = SockRef::from(stream);
+    socket.set_send_buffer_size(SEND_BUFFER_BYTES)?;
     socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEP_ALIVE_AFTER).with_interval(KEEP_ALIVE_EVERY))?;
     socket.set_tcp_user_timeout(Some(UNACKNOWLEDGED_MAX))
 }

@@ -10,9 +10,9 @@ use autoradio_policy::{
 use autoradio_store::Proposed;
 use tokio::time::{sleep, timeout};
 
+use super::connection::Front;
 use crate::{
     context::Context,
-    fabric,
     onair::LiveMount,
     raft::{RaftError, RaftHandle},
 };
@@ -39,11 +39,11 @@ pub(super) struct Held {
 ///
 /// # Errors
 /// What to answer the source.
-pub(super) async fn claim(ctx: &Context, live: &Arc<LiveMount>, origin: &Origin) -> Result<Held, Refuse> {
-    let mount = live.name();
+pub(super) async fn claim(front: &Front, live: &Arc<LiveMount>, origin: &Origin) -> Result<Held, Refuse> {
+    let (ctx, mount) = (front.context(), live.name());
     for _ in 0..TRIES {
         let present = ctx.raft.catalog().origins.get(mount).cloned();
-        let expected = match decision(ctx, live, present.as_ref()).await {
+        let expected = match decision(front, live, present.as_ref()).await {
             Decision::Free => 0,
             Decision::TakeOver { expected_mod_revision, why } => {
                 tracing::info!(%mount, "taking the mount over: {why}");
@@ -80,7 +80,8 @@ async fn propose(ctx: &Context, command: Command) -> Result<Proposed, RaftError>
     ctx.raft.propose(command).await
 }
 
-async fn decision(ctx: &Context, live: &Arc<LiveMount>, claim: Option<&Claim>) -> Decision {
+async fn decision(front: &Front, live: &LiveMount, claim: Option<&Claim>) -> Decision {
+    let ctx = front.context();
     let me = ctx.raft.node_id();
     let Some(present) = claim else { return Decision::Free };
     let holder = present.origin.node;
@@ -89,7 +90,7 @@ async fn decision(ctx: &Context, live: &Arc<LiveMount>, claim: Option<&Claim>) -
         // The place of this node's source was free, or it would not be ours.
         HolderAnswer::Answered { has_source: false, source_idle_ms: 0, epoch: present.epoch }
     } else if must_ask(present, me, heard) {
-        fabric::ask_holder(ctx, holder, live).await
+        front.elsewhere().ask_holder(holder, live).await
     } else {
         HolderAnswer::NotAsked
     };

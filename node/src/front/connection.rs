@@ -16,7 +16,7 @@ use tokio::{
 };
 
 use super::{FrontError, auth::Auth, date, listener, metadata, pages, playlist, source};
-use crate::context::Context;
+use crate::{context::Context, onair::Elsewhere};
 
 /// How long a client may take over its head; encoders on bad lines take a few seconds.
 const HEAD_LIMIT: Duration = Duration::from_secs(15);
@@ -33,18 +33,24 @@ pub(super) struct Front {
 
 struct Inner {
     context: Context,
+    elsewhere: Arc<dyn Elsewhere>,
     auth: Auth,
     pages: axum::Router,
 }
 
 impl Front {
-    pub(super) fn new(context: Context) -> Self {
+    pub(super) fn new(context: Context, elsewhere: Arc<dyn Elsewhere>) -> Self {
         let pages = crate::status::router(context.clone());
-        Self { inner: Arc::new(Inner { context, auth: Auth::default(), pages }) }
+        Self { inner: Arc::new(Inner { context, elsewhere, auth: Auth::default(), pages }) }
     }
 
     pub(super) fn context(&self) -> &Context {
         &self.inner.context
+    }
+
+    /// The other nodes, as far as mounts go.
+    pub(super) fn elsewhere(&self) -> &dyn Elsewhere {
+        &*self.inner.elsewhere
     }
 
     pub(super) fn pages(&self) -> &axum::Router {

@@ -18,21 +18,21 @@ mod playlist;
 mod pump;
 mod source;
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, sync::Arc};
 
 pub use error::FrontError;
 
-use crate::{context::Context, peer};
+use crate::{context::Context, onair::Elsewhere, peer};
 
 /// Starts the front on all its addresses; returns those, with the ports that the system chose.
 ///
 /// # Errors
 /// [`FrontError::Bind`].
-pub fn start(context: &Context) -> Result<Vec<SocketAddr>, FrontError> {
+pub fn start(context: &Context, elsewhere: Arc<dyn Elsewhere>) -> Result<Vec<SocketAddr>, FrontError> {
     let bind = |&addr| peer::bind(addr).map_err(|source| FrontError::Bind { addr, source });
     let listeners = context.config.http_listen.iter().map(bind).collect::<Result<Vec<_>, _>>()?;
     let addresses = listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect();
-    let front = connection::Front::new(context.clone());
+    let front = connection::Front::new(context.clone(), elsewhere);
     let slots = accept::slots(context.config.max_clients);
     for listener in listeners {
         context.tasks.spawn(accept::accept(front.clone(), slots.clone(), listener));

@@ -16,10 +16,10 @@ use super::{
     FrontError,
     body::Body,
     claim::{self, Held},
+    connection::Front,
 };
 use crate::{
     context::Context,
-    fabric,
     onair::{LiveMount, SourceHandle},
 };
 
@@ -57,6 +57,7 @@ enum Standing {
 
 /// A source that is on air.
 pub(super) struct Pump {
+    front: Front,
     ctx: Context,
     live: Arc<LiveMount>,
     handle: SourceHandle,
@@ -71,17 +72,18 @@ pub(super) struct Pump {
 impl Pump {
     /// Fetches what other nodes have of the epochs before, and begins this one.
     pub(super) async fn start(
-        ctx: Context,
+        front: Front,
         live: Arc<LiveMount>,
         handle: SourceHandle,
         origin: Origin,
         held: Held,
     ) -> Self {
-        fabric::fetch_tail(&ctx, &live).await;
+        let ctx = front.context().clone();
+        front.elsewhere().fetch_tail(&live).await;
         let splicer = live.begin_own_epoch(held.epoch, &origin.content_type);
         handle.set_epoch(held.epoch);
         let parser = Parser::new(&origin.content_type);
-        Self { ctx, live, handle, origin, held, parser, splicer, described: false, joint_told: false }
+        Self { front, ctx, live, handle, origin, held, parser, splicer, described: false, joint_told: false }
     }
 
     pub(super) fn epoch(&self) -> u64 {
@@ -157,7 +159,7 @@ impl Pump {
     /// The node's lease ran out under a source that still sends: another epoch, if nobody else has begun one.
     async fn claim_anew(&mut self) -> Result<(), String> {
         let before = self.held.epoch;
-        let made = timeout(RECLAIM_LIMIT, claim::claim(&self.ctx, &self.live, &self.origin)).await;
+        let made = timeout(RECLAIM_LIMIT, claim::claim(&self.front, &self.live, &self.origin)).await;
         match made {
             Ok(Ok(held)) => self.held = held,
             Ok(Err(refuse)) => return Err(refuse.text()),

@@ -59,7 +59,7 @@ pub(super) async fn serve(front: Front, request: Request, mount: MountName) -> R
     ctx.metrics.sources_total.inc();
     tracing::info!(%mount, %from, agent = head.user_agent(), epoch = held.epoch, "on air");
     let body = Body::new(&head, rest);
-    let mut pump = Pump::start(ctx.clone(), live, handle, origin, held).await;
+    let mut pump = Pump::start(front, live, handle, origin, held).await;
     let ended = pump.run(&mut stream, body, titles, stop).await;
     let epoch = pump.epoch();
     drop(pump);
@@ -100,7 +100,7 @@ async fn admit(front: &Front, request: &Request, mount: &MountName) -> Result<Ad
         user_agent: head.user_agent().chars().filter(|c| !c.is_control()).take(200).collect(),
         ice: head.ice(),
     };
-    let held = claim::claim(ctx, &live, &origin).await?;
+    let held = claim::claim(front, &live, &origin).await?;
     Ok(Admitted { live, handle, titles, stop, origin, held })
 }
 

@@ -261,3 +261,38 @@ async fn a_playlist_names_the_nodes() {
     }
     cluster.shutdown().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_listener_that_does_not_read_is_dropped_and_counted_and_hurts_nobody() {
+    let cluster = Cluster::start(1).await;
+    let context = cluster.context(0);
+    let mounted = create(context, "/live", MountSettings::default()).await;
+    let mut sender = source(context, &mounted, "/live", "").await;
+    sender.write_all(b"one;").await.unwrap();
+    let (_slow, _) = listener(context, "/live", "").await;
+    let (mut quick, _) = listener(context, "/live", "").await;
+    let reading = tokio::spawn(async move {
+        let (mut read, mut buffer) = (0, vec![0; 64 * 1024]);
+        while let Ok(n) = quick.read(&mut buffer).await
+            && n > 0
+        {
+            read += n;
+        }
+        read
+    });
+    let piece = vec![7; 64 * 1024];
+    let mut sent = 0;
+    let dropped = timeout(LIMIT * 3, async {
+        while context.metrics.slow_listeners_total.get() == 0 {
+            sender.write_all(&piece).await.unwrap();
+            sent += piece.len();
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+    });
+    dropped.await.expect("it is dropped");
+    assert_eq!(context.metrics.slow_listeners_total.get(), 1);
+    assert_eq!(context.on_air.all()[0].listeners(), 1, "the other one stays");
+    cluster.shutdown().await;
+    let read = reading.await.unwrap();
+    assert!(read > sent / 2, "{read} of {sent} bytes");
+}

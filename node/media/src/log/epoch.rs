@@ -42,11 +42,6 @@ impl Epoch {
         self.frames > 0
     }
 
-    /// How long the epoch's frames play.
-    pub(super) fn duration_us(&self) -> u64 {
-        self.timed().map_or_else(|| nominal_us(self.audio_bytes), |(_, us)| us)
-    }
-
     /// How long one of the epoch's frames plays. Where some frames say so, one that does not plays within them, as an
     /// Ogg page that a packet only passes through.
     pub(super) fn plays_us(&self, frame: &Frame) -> u64 {

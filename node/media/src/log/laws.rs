@@ -51,7 +51,7 @@ fn limits() -> impl Strategy<Value = LogLimits> {
 
 fn same(a: &MountLog, b: &MountLog) -> Result<(), TestCaseError> {
     prop_assert_eq!(&a.frames, &b.frames);
-    prop_assert_eq!((a.newest(), a.bytes, a.duration_us()), (b.newest(), b.bytes, b.duration_us()));
+    prop_assert_eq!((a.newest(), a.bytes, a.timed_us()), (b.newest(), b.bytes, b.timed_us()));
     prop_assert_eq!(a.bitrate_bits_per_s(), b.bitrate_bits_per_s());
     for frame in &a.frames {
         prop_assert_eq!(a.header_for(frame.position), b.header_for(frame.position));
@@ -108,8 +108,8 @@ proptest! {
         let log = origin(&epochs, limits);
         prop_assert_eq!(log.bytes, log.frames().map(cost_bytes).sum::<usize>());
         let frames_us = log.frames().map(|frame| u64::from(frame.duration_us)).sum::<u64>();
-        prop_assert!(log.duration_us() >= frames_us);
-        let within = log.bytes <= limits.bytes_max && log.duration_us() <= limits.duration_us_max;
+        prop_assert!(log.timed_us() >= frames_us);
+        let within = log.bytes <= limits.bytes_max && log.timed_us() <= limits.duration_us_max;
         prop_assert!(within || log.frames.len() <= 1);
         prop_assert!(log.frames().zip(log.frames().skip(1)).all(|(a, b)| a.position < b.position));
     }
