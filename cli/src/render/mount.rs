@@ -96,7 +96,9 @@ fn on_air(mount: &MountInfo) -> String {
 }
 
 fn codec(mount: &MountInfo) -> String {
-    let bitrate = if mount.bitrate_bits_per_s == 0 { String::new() } else { kbit(mount.bitrate_bits_per_s) };
+    // A codec of constant bit rate says it itself.
+    let known = mount.bitrate_bits_per_s == 0 || mount.codec.ends_with("kbit/s");
+    let bitrate = if known { String::new() } else { kbit(mount.bitrate_bits_per_s) };
     let both = format!("{} {bitrate}", mount.codec);
     if both.trim().is_empty() { "-".into() } else { both.trim().to_owned() }
 }
