@@ -1,8 +1,11 @@
 //! `/PATH.m3u`, `.pls`, `.xspf`: the best nodes in order.
 
-use autoradio_machine::MountName;
+use std::sync::Arc;
+
+use autoradio_machine::{Member, MountName};
 use autoradio_media::playlist::{m3u, pls, xspf};
 use autoradio_policy::{
+    ClusterView,
     answer::{Refuse, document},
     balance::{LbPolicy, best_nodes, listen_url, url_path},
     route::{PlaylistKind, STREAM_PREFIX},
@@ -27,7 +30,7 @@ pub(super) async fn serve(
     with_body: bool,
 ) -> Result<(), FrontError> {
     let Some(settings) = front.mount(mount).await else { return request.refuse(&Refuse::UnknownMount).await };
-    let mut urls = urls(front.context(), mount, NODES_MAX);
+    let mut urls = urls(front.context(), mount);
     if urls.is_empty() {
         // A node that nobody was told of: it names itself as the player does.
         let host = request.head.header("host").filter(|host| !host.is_empty());
@@ -43,24 +46,31 @@ pub(super) async fn serve(
 }
 
 /// Where the mount is best heard, in order.
-pub(super) fn urls(ctx: &Context, mount: &MountName, n: usize) -> Vec<String> {
+fn urls(ctx: &Context, mount: &MountName) -> Vec<String> {
     let view = ctx.view.now();
-    let policy: LbPolicy = ctx.config.lb_policy.parse().unwrap_or_default();
-    let domain = ctx.config.domain.as_deref().unwrap_or_default();
-    let nodes = best_nodes(&view, &policy, mount, n, seed());
-    let members = nodes.iter().filter_map(|id| view.catalog.members.get(id));
-    members.filter_map(|member| listen_url(member, domain, mount)).collect()
+    best_members(ctx, &view, mount).filter_map(|member| listen_url(member, domain(ctx), mount)).collect()
 }
 
 /// Where a listener that cannot be served here is sent: the best other node, at the path that is never redirected again.
 pub(super) fn other_node(ctx: &Context, mount: &MountName) -> Option<String> {
     let view = ctx.view.now();
-    let policy: LbPolicy = ctx.config.lb_policy.parse().unwrap_or_default();
-    let others = best_nodes(&view, &policy, mount, NODES_MAX, seed()).into_iter().filter(|id| *id != view.me);
-    let member = others.filter_map(|id| view.catalog.members.get(&id)).find(|member| !member.drained)?;
-    let url = listen_url(member, ctx.config.domain.as_deref().unwrap_or_default(), mount)?;
+    let member = best_members(ctx, &view, mount).find(|member| member.id != view.me && !member.drained)?;
+    let url = listen_url(member, domain(ctx), mount)?;
     let host_end = url.len().checked_sub(url_path(mount).len())?;
     Some(format!("{}{STREAM_PREFIX}{}", &url[..host_end], &url[host_end..]))
+}
+
+fn best_members<'a>(
+    ctx: &Context,
+    view: &'a ClusterView,
+    mount: &MountName,
+) -> impl Iterator<Item = &'a Arc<Member>> + use<'a> {
+    let policy: LbPolicy = ctx.config.lb_policy.parse().unwrap_or_default();
+    best_nodes(view, &policy, mount, NODES_MAX, seed()).into_iter().filter_map(|id| view.catalog.members.get(&id))
+}
+
+fn domain(ctx: &Context) -> &str {
+    ctx.config.domain.as_deref().unwrap_or_default()
 }
 
 fn seed() -> u64 {
