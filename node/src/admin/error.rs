@@ -13,6 +13,7 @@ pub(super) fn from_raft(error: &RaftError) -> Status {
         RaftError::Consensus(ConsensusError::Timeout(_)) | RaftError::LeaderReplaced => Code::DeadlineExceeded,
         RaftError::Consensus(ConsensusError::TooLarge { .. }) => Code::InvalidArgument,
         RaftError::Consensus(ConsensusError::Membership(_)) => Code::FailedPrecondition,
+        RaftError::Busy => Code::ResourceExhausted,
         RaftError::Consensus(_) | RaftError::NoLeader | RaftError::Forward { .. } => Code::Unavailable,
     };
     let hint = match code {

@@ -2,7 +2,6 @@
 
 mod error;
 mod mounts;
-mod password;
 mod present;
 mod service;
 mod settings;

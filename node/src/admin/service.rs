@@ -10,8 +10,8 @@ use autoradio_proto::admin::{
 use tokio::sync::watch;
 use tonic::{Request, Response, Status};
 
-use super::{error::from_raft, mounts, password, present, settings};
-use crate::context::Context;
+use super::{error::from_raft, mounts, present, settings};
+use crate::{context::Context, password};
 
 /// radioctl's service.
 pub struct AdminService {

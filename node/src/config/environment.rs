@@ -8,7 +8,8 @@ use clap::CommandFactory;
 use super::args::Cli;
 
 /// etcd's own options, which are also read as `ETCD_*`.
-const ETCD: [&str; 9] = [
+const ETCD: [&str; 10] = [
+    "auth-token-ttl",
     "name",
     "data-dir",
     "listen-peer-urls",

@@ -2,7 +2,8 @@
 
 use std::{sync::Arc, time::Duration};
 
-use axum::Router;
+use axum::{Router, http::Request};
+use hyper::body::Incoming;
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::conn::auto::Builder,
@@ -15,8 +16,10 @@ use tokio::{
     time::timeout,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tower::ServiceExt;
 
 use super::authority::Mended;
+use crate::caller::PeerOrigin;
 
 /// Connections at a time: some descriptors each; clients beyond wait to be accepted.
 const CONNECTIONS_MAX: usize = 1_024;
@@ -49,14 +52,18 @@ trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
 impl Listener {
-    async fn accept(&self) -> std::io::Result<Box<dyn Stream>> {
+    async fn accept(&self) -> std::io::Result<(Box<dyn Stream>, PeerOrigin)> {
         match self {
             Self::Tcp(listener) => {
-                let (stream, _) = listener.accept().await?;
+                let (stream, address) = listener.accept().await?;
                 stream.set_nodelay(true)?;
-                Ok(Box::new(stream))
+                Ok((Box::new(stream), PeerOrigin::Address(address)))
             }
-            Self::Unix(listener) => Ok(Box::new(listener.accept().await?.0)),
+            Self::Unix(listener) => {
+                let stream = listener.accept().await?.0;
+                let origin = PeerOrigin::of_user(stream.peer_cred()?.uid());
+                Ok((Box::new(stream), origin))
+            }
         }
     }
 }
@@ -78,15 +85,19 @@ pub(super) async fn serve(listener: Listener, router: Router, stop: Cancellation
             (slot, listener.accept().await)
         });
         let Some((slot, accepted)) = accepted.await else { break };
-        let stream = match accepted {
-            Ok(stream) => stream,
+        let (stream, origin) = match accepted {
+            Ok(accepted) => accepted,
             Err(error) => {
                 tracing::debug!(%error, "a client's connection was not accepted");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
                 continue;
             }
         };
-        let service = TowerToHyperService::new(router.clone());
+        let told = router.clone().map_request(move |mut request: Request<Incoming>| {
+            request.extensions_mut().insert(origin.clone());
+            request
+        });
+        let service = TowerToHyperService::new(told);
         let connection = builder.serve_connection(TokioIo::new(Mended::new(stream)), service).into_owned();
         let stop = stop.clone();
         connections.spawn(async move {

@@ -237,6 +237,7 @@ impl CoreTasks<'_> {
         let raft = || self.context.raft.clone();
         let stop = || self.stop.clone();
         self.tasks.spawn(raft::keep_leases(raft(), stop()));
+        self.tasks.spawn(raft::keep_tokens(raft(), self.context.config.auth_token_ttl, stop()));
         self.tasks.spawn(raft::steward(raft(), self.loads.clone(), stop()));
         self.tasks.spawn(raft::publish_self(raft(), self.context.config.clone(), stop()));
         // Ends with the parts: origins hang on it, and it says good-bye through the consensus.

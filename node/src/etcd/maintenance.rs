@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use autoradio_machine::Machine;
+use autoradio_machine::{Access, Machine};
 use autoradio_proto::etcd::etcdserverpb::{
     AlarmRequest, AlarmResponse, DefragmentRequest, DefragmentResponse, DowngradeRequest, DowngradeResponse,
     HashKvRequest, HashKvResponse, HashRequest, HashResponse, MoveLeaderRequest, MoveLeaderResponse, SnapshotRequest,
@@ -17,7 +17,7 @@ use super::{
     limits::{SERVER_VERSION, SIZE_ENTRIES_MAX},
     snapshot,
 };
-use crate::context::Context;
+use crate::{caller::Asker, context::Context};
 
 pub(super) struct MaintenanceService {
     pub(super) context: Context,
@@ -42,6 +42,13 @@ fn size_of(dir: &Path) -> u64 {
 }
 
 impl MaintenanceService {
+    /// As etcd 3.5.30: everything here takes root, but to list the alarms.
+    async fn permit<T>(&self, request: &Request<T>, access: Access<'_>) -> Result<(), Status> {
+        let asker = Asker::of(request);
+        let checked = self.context.raft.read_as(&asker, |machine, who| machine.permit(who, access));
+        checked.await.map_err(|refusal| from_refusal(&refusal))
+    }
+
     async fn db_size(&self) -> i64 {
         let dir = self.context.config.data_dir.clone();
         let size = tokio::task::spawn_blocking(move || size_of(&dir)).await.unwrap_or(0);
@@ -70,7 +77,10 @@ impl Maintenance for MaintenanceService {
 
     /// There are no alarms here: none is listed, and disarming all is done at once.
     async fn alarm(&self, request: Request<AlarmRequest>) -> Result<Response<AlarmResponse>, Status> {
-        match AlarmAction::try_from(request.into_inner().action) {
+        let action = AlarmAction::try_from(request.get_ref().action);
+        let access = if action == Ok(AlarmAction::Get) { Access::Known } else { Access::Root };
+        self.permit(&request, access).await?;
+        match action {
             Ok(AlarmAction::Get | AlarmAction::Deactivate) => {
                 let header = Some(header_now(&self.context.raft));
                 Ok(Response::new(AlarmResponse { header, alarms: Vec::new() }))
@@ -80,7 +90,8 @@ impl Maintenance for MaintenanceService {
         }
     }
 
-    async fn status(&self, _request: Request<StatusRequest>) -> Result<Response<StatusResponse>, Status> {
+    async fn status(&self, request: Request<StatusRequest>) -> Result<Response<StatusResponse>, Status> {
+        self.permit(&request, Access::Root).await?;
         let db_size = self.db_size().await;
         let raft = &self.context.raft;
         let status = raft.status();
@@ -101,24 +112,29 @@ impl Maintenance for MaintenanceService {
     }
 
     /// Nothing to do: the log's store gives space back by itself.
-    async fn defragment(&self, _request: Request<DefragmentRequest>) -> Result<Response<DefragmentResponse>, Status> {
+    async fn defragment(&self, request: Request<DefragmentRequest>) -> Result<Response<DefragmentResponse>, Status> {
+        self.permit(&request, Access::Root).await?;
         Ok(Response::new(DefragmentResponse { header: Some(header_now(&self.context.raft)) }))
     }
 
-    async fn hash(&self, _request: Request<HashRequest>) -> Result<Response<HashResponse>, Status> {
+    async fn hash(&self, request: Request<HashRequest>) -> Result<Response<HashResponse>, Status> {
+        self.permit(&request, Access::Root).await?;
         let (hash, answer) = self.hash(0).await?;
         Ok(Response::new(HashResponse { header: answer.header, hash }))
     }
 
     async fn hash_kv(&self, request: Request<HashKvRequest>) -> Result<Response<HashKvResponse>, Status> {
+        self.permit(&request, Access::Root).await?;
         Ok(Response::new(self.hash(request.into_inner().revision).await?.1))
     }
 
-    async fn snapshot(&self, _request: Request<SnapshotRequest>) -> Result<Response<Self::SnapshotStream>, Status> {
+    async fn snapshot(&self, request: Request<SnapshotRequest>) -> Result<Response<Self::SnapshotStream>, Status> {
+        self.permit(&request, Access::Root).await?;
         Ok(Response::new(snapshot::stream(&self.context).await?))
     }
 
     async fn move_leader(&self, request: Request<MoveLeaderRequest>) -> Result<Response<MoveLeaderResponse>, Status> {
+        self.permit(&request, Access::Root).await?;
         let status = self.context.raft.status();
         if status.leader != Some(status.node_id) {
             return Err(EtcdError::NotLeader.into());
@@ -130,7 +146,8 @@ impl Maintenance for MaintenanceService {
         Err(Status::unimplemented(text))
     }
 
-    async fn downgrade(&self, _request: Request<DowngradeRequest>) -> Result<Response<DowngradeResponse>, Status> {
+    async fn downgrade(&self, request: Request<DowngradeRequest>) -> Result<Response<DowngradeResponse>, Status> {
+        self.permit(&request, Access::Root).await?;
         Err(Status::unimplemented("autoradio is not downgraded by this; see its documentation"))
     }
 }

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use autoradio_machine::{Machine, Refusal, Revision};
+use autoradio_machine::{Access, Machine, Refusal, Revision};
 use autoradio_proto::etcd::etcdserverpb::{
     WatchCreateRequest, WatchRequest, WatchResponse, watch_request::RequestUnion, watch_server::Watch,
 };
@@ -18,13 +18,14 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::{
+    error::cancel_reason,
     header,
     hub::News,
     limits::{ANSWERS_QUEUED, HISTORY_WINDOW, PROGRESS_EVERY, WATCHES_MAX},
     require_leader,
     watcher::Watcher,
 };
-use crate::{context::Context, raft::RaftHandle};
+use crate::{caller::Asker, context::Context, raft::RaftHandle};
 
 /// What etcd's clients know as an id that no watch has.
 const NO_WATCH: i64 = -1;
@@ -46,6 +47,7 @@ impl Watch for WatchService {
         let (sender, receiver) = mpsc::channel(ANSWERS_QUEUED);
         let watches = Watches {
             raft: self.context.raft.clone(),
+            asker: Asker::of(&request),
             news: self.context.watch_hub.subscribe(),
             out: sender,
             watchers: BTreeMap::new(),
@@ -70,6 +72,7 @@ impl Watch for WatchService {
 /// The watches of one stream.
 struct Watches {
     raft: RaftHandle,
+    asker: Asker,
     news: broadcast::Receiver<News>,
     out: mpsc::Sender<Answer>,
     watchers: BTreeMap<i64, Watcher>,
@@ -124,11 +127,10 @@ impl Watches {
 
     async fn create(&mut self, request: &WatchCreateRequest) -> Result<(), Gone> {
         let current = self.revision();
-        let watcher = self.free_id(request.watch_id).and_then(|id| Watcher::new(id, request, current));
-        let watcher = match watcher {
+        let watcher = match self.permitted(request, current).await {
             Ok(watcher) => watcher,
-            Err(reason) => {
-                let (watch_id, cancel_reason) = (NO_WATCH, reason.into());
+            Err(cancel_reason) => {
+                let watch_id = NO_WATCH;
                 let answer = WatchResponse {
                     watch_id,
                     created: true,
@@ -144,6 +146,16 @@ impl Watches {
         let created = WatchResponse { watch_id: id, created: true, ..WatchResponse::default() };
         self.send(created, current).await?;
         self.catch_up_one(id, current).await
+    }
+
+    /// The watch that is asked for, if it may be. The range is looked at as it is: an open end is no single key.
+    async fn permitted(&mut self, request: &WatchCreateRequest, current: Revision) -> Result<Watcher, String> {
+        let mut watcher = Watcher::new(0, request, current)?;
+        let access = Access::Read(&watcher.key, &watcher.end);
+        let checked = self.raft.read_as(&self.asker, |machine, who| machine.permit(who, access)).await;
+        checked.map_err(|refusal| cancel_reason(&refusal))?;
+        watcher.id = self.free_id(request.watch_id)?;
+        Ok(watcher)
     }
 
     /// The id asked for, or the next free one for 0.

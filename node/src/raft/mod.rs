@@ -1,5 +1,7 @@
 //! The replicated state as the daemon sees it: proposals and reads from any node, with forwarding to the leader.
 
+mod asked;
+mod authenticate;
 mod error;
 mod forward;
 mod handle;
@@ -11,6 +13,8 @@ mod publish;
 mod retry;
 mod session;
 mod steward;
+mod token_time;
+mod tokens;
 mod transport;
 pub mod wire;
 
@@ -23,4 +27,6 @@ pub use publish::{public_face, publish_self};
 pub use retry::Backoff;
 pub use session::hold_node_lease;
 pub use steward::steward;
+pub use token_time::keep_tokens;
+pub use tokens::TokenKeeper;
 pub use transport::PeerTransport;

@@ -4,7 +4,7 @@
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use crate::{ClusterId, KeyValue, LeaseId, Member, NodeId, Revision};
+use crate::{Asked, AuthCommand, ClusterId, KeyValue, LeaseId, Member, NodeId, Revision};
 
 /// A command of one log entry.
 ///
@@ -45,6 +45,21 @@ pub enum Command {
         /// The member.
         id: NodeId,
     },
+    /// Change users, roles or tokens.
+    Auth(AuthCommand),
+    /// A command that somebody asked for: carried out if they may, and written down.
+    As(Box<Asked>),
+}
+
+impl Command {
+    /// The command itself, whoever asks for it.
+    #[must_use]
+    pub fn asked(&self) -> &Self {
+        match self {
+            Self::As(asked) => &asked.command,
+            command => command,
+        }
+    }
 }
 
 /// The birth of a cluster.

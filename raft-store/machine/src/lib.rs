@@ -2,6 +2,8 @@
 //!
 //! Pure: no clock, no randomness, no IO, no map order, no floats (ARCHITECTURE §5.6).
 
+mod audit;
+mod auth;
 mod catalog;
 mod codec;
 mod command;
@@ -21,6 +23,11 @@ mod snapshot;
 mod span;
 mod txn;
 
+pub use audit::AuditEntry;
+pub use auth::{
+    Access, Asked, AuthCommand, AuthRefusal, Caller, Credentials, Permission, PermissionKind, ROOT, TOKEN_HASH_BYTES,
+    Token, TokenHash, User, Who,
+};
 pub use catalog::{Catalog, Claim};
 pub use codec::{CodecError, hex_serde};
 pub use command::{

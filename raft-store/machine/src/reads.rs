@@ -7,6 +7,8 @@ use bytes::Bytes;
 use crate::{
     Catalog, ClusterId, Event, LeaseId, LeaseInfo, Machine, NodeId, Op, RangeRequest, RangeResponse, Refusal, Response,
     Revision, TxnRequest,
+    audit::Audit,
+    auth::Auth,
     machine::{Lease, branch},
     mvcc::Mvcc,
     span::Span,
@@ -19,6 +21,8 @@ impl Machine {
         cluster_id: Option<ClusterId>,
         ttls: Vec<(LeaseId, i64)>,
         removed: BTreeSet<NodeId>,
+        auth: Auth,
+        audit: Audit,
     ) -> Self {
         let mut leases: BTreeMap<_, _> =
             ttls.into_iter().map(|(id, ttl_s)| (id, Lease { ttl_s, keys: BTreeSet::new() })).collect();
@@ -29,7 +33,7 @@ impl Machine {
         }
         let mut catalog = Catalog::default();
         catalog.read(&store);
-        Self { store, cluster_id, leases, removed, catalog }
+        Self { store, cluster_id, leases, removed, catalog, auth, audit }
     }
 
     /// Reads a range.

@@ -7,11 +7,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     ClusterId, LeaseId, Machine, NodeId, Revision,
+    audit::Audit,
+    auth::{Auth, AuthState},
     mvcc::{Mvcc, Version},
 };
 
 /// The format that this program writes, and the newest that it reads.
-const FORMAT: u8 = 1;
+const FORMAT: u8 = 2;
+/// Before users, roles and the audit log.
+const FORMAT_WITHOUT_AUTH: u8 = 1;
 const CHECKSUM_BYTES: usize = 4;
 
 /// A snapshot that cannot be read.
@@ -41,6 +45,13 @@ struct Body {
     removed: BTreeSet<NodeId>,
 }
 
+/// What format 2 has behind it.
+#[derive(Default, Serialize, Deserialize)]
+struct More {
+    auth: AuthState,
+    audit: Audit,
+}
+
 impl Machine {
     /// The state as bytes: a format version first, a checksum last.
     #[must_use]
@@ -53,8 +64,9 @@ impl Machine {
             leases: self.leases.iter().map(|(id, lease)| (*id, lease.ttl_s)).collect(),
             removed: self.removed.clone(),
         };
-        let mut bytes =
-            postcard::to_extend(&body, vec![FORMAT]).expect("the state is plain data, which postcard always encodes");
+        let more = More { auth: self.auth.state().clone(), audit: self.audit.clone() };
+        let mut bytes = postcard::to_extend(&(body, more), vec![FORMAT])
+            .expect("the state is plain data, which postcard always encodes");
         bytes.extend(crc32c::crc32c(&bytes).to_be_bytes());
         bytes
     }
@@ -67,15 +79,20 @@ impl Machine {
         let damaged = |what: &str| SnapshotError::Damaged(what.to_owned());
         let (rest, checksum) = bytes.split_last_chunk::<CHECKSUM_BYTES>().ok_or_else(|| damaged("it is cut off"))?;
         match rest.first() {
-            Some(&FORMAT) => {}
+            Some(&FORMAT | &FORMAT_WITHOUT_AUTH) => {}
             Some(&found) if found > FORMAT => return Err(SnapshotError::Newer { found, known: FORMAT }),
             _ => return Err(damaged("it has no format version")),
         }
         if crc32c::crc32c(rest) != u32::from_be_bytes(*checksum) {
             return Err(damaged("its checksum is wrong"));
         }
-        let body: Body = postcard::from_bytes(&rest[1..]).map_err(|e| SnapshotError::Damaged(e.to_string()))?;
+        let unreadable = |e: postcard::Error| SnapshotError::Damaged(e.to_string());
+        let (body, more): (Body, More) = match rest[0] {
+            FORMAT_WITHOUT_AUTH => (postcard::from_bytes(&rest[1..]).map_err(unreadable)?, More::default()),
+            _ => postcard::from_bytes(&rest[1..]).map_err(unreadable)?,
+        };
         let store = Mvcc::from_parts(body.keys, body.current, body.compacted);
-        Ok(Self::from_parts(store, body.cluster_id, body.leases, body.removed))
+        let auth = Auth::new(more.auth);
+        Ok(Self::from_parts(store, body.cluster_id, body.leases, body.removed, auth, more.audit))
     }
 }
