@@ -188,6 +188,7 @@ async fn certificates_are_read_again() {
     let second = ca.pair("second");
     second.write(dir.path());
     let new = CertificateDer::from_pem_slice(second.cert.as_bytes()).unwrap().to_vec();
+    assert_ne!(new, first);
     eventually("new connections get the new one", async || (shown(&client, at).await == new).then_some(())).await;
     old.put(put("a", "2")).await.unwrap();
     cluster.shutdown().await;
