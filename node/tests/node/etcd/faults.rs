@@ -135,7 +135,7 @@ async fn in_order(watching: &mut Watching, after: &mut (i64, i64), last: i64) {
         assert!(at >= after.1, "the header's revision went from {} to {at}", after.1);
         after.1 = at;
         for event in events {
-            let kv = event.kv.unwrap();
+            let kv = event.kv.expect("every event has a pair");
             assert!(kv.mod_revision > after.0, "{kv:?} came after revision {}", after.0);
             after.0 = kv.mod_revision;
         }
