@@ -1,14 +1,14 @@
 //! Who calls: what the connection and the request say of it. Shared by the services on the client port and on the admin
 //! socket.
 
-use std::net::SocketAddr;
-
 use autoradio_machine::{Caller, Credentials, LogIndex, Who};
 use axum::http::{
     Extensions, HeaderMap,
     header::{AUTHORIZATION, HeaderName},
 };
 use sha2::{Digest, Sha256};
+
+use crate::tls::{PeerAddress, PeerCommonName};
 
 /// etcd's clients send their token so; the JSON gateway takes `Authorization` (etcd's `rpctypes.TokenFieldName…`).
 const TOKEN: HeaderName = HeaderName::from_static("token");
@@ -19,36 +19,22 @@ const TOKEN_BYTES_MAX: usize = 256;
 /// Bytes of the system's list of users that are looked at.
 const PASSWD_BYTES_MAX: usize = 1 << 20;
 
-/// The common name of the client certificate that a connection was made with, as an extension of its requests. Set by
-/// who accepts TLS connections, and only where client certificates are demanded (etcd's `--client-cert-auth`) and this
-/// one was verified. Never set on what the JSON gateway passes on in the server's own name (CVE-2018-16886): see
-/// [`ByGateway`].
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PeerCommonName(pub String);
-
 /// Marks a request that the JSON gateway made of an HTTP request, as an extension: no certificate speaks for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ByGateway;
 
-/// Where a connection comes from, as an extension of its requests.
+/// Who is at the admin socket, as an extension of its requests: the kernel says which user of the system it is, and who
+/// may open the socket administers the cluster.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum PeerOrigin {
-    /// The client port.
-    Address(SocketAddr),
-    /// The admin socket: the kernel says which user it is, and who may open the socket administers the cluster.
-    Socket {
-        /// The user's name, or its number where it has none.
-        user: String,
-    },
-}
+pub struct SocketUser(pub String);
 
-impl PeerOrigin {
-    /// Of a client of the admin socket, by its user's number.
+impl SocketUser {
+    /// By the user's number: its name, or the number where it has none.
     #[must_use]
-    pub fn of_user(uid: u32) -> Self {
+    pub fn of(uid: u32) -> Self {
         let list = std::fs::read("/etc/passwd").unwrap_or_default();
         let list = String::from_utf8_lossy(&list[..list.len().min(PASSWD_BYTES_MAX)]).into_owned();
-        Self::Socket { user: name_of(&list, uid).unwrap_or_else(|| format!("uid {uid}")) }
+        Self(name_of(&list, uid).unwrap_or_else(|| format!("uid {uid}")))
     }
 }
 
@@ -81,15 +67,11 @@ impl Asker {
     /// Of an HTTP request.
     #[must_use]
     pub fn from_parts(extensions: &Extensions, headers: &HeaderMap) -> Self {
-        let from = match extensions.get::<PeerOrigin>() {
-            Some(PeerOrigin::Address(address)) => address.to_string(),
+        if let Some(SocketUser(user)) = extensions.get() {
             // Whoever may open it may do everything, whatever else is said.
-            Some(PeerOrigin::Socket { user }) => {
-                let credentials = Credentials::Trusted(user.clone());
-                return Self { credentials, token_index: 0, from: "admin socket".into() };
-            }
-            None => String::new(),
-        };
+            return Self::trusted(user, "admin socket");
+        }
+        let from = extensions.get::<PeerAddress>().map(|address| address.0.to_string()).unwrap_or_default();
         if let Some(token) = token(headers) {
             return Self { from, ..Self::by_token(token) };
         }
@@ -152,7 +134,7 @@ mod tests {
         let mut extensions = Extensions::new();
         assert_eq!(asker(&[], &extensions).credentials, Credentials::None);
         extensions.insert(PeerCommonName("anna".into()));
-        extensions.insert(PeerOrigin::Address(([10, 0, 0, 9], 7).into()));
+        extensions.insert(PeerAddress(([10, 0, 0, 9], 7).into()));
         let by_name = asker(&[], &extensions);
         assert_eq!(
             (by_name.credentials, by_name.from.as_str()),
@@ -166,7 +148,7 @@ mod tests {
             asker(&[(AUTHORIZATION, "Basic YTpi")], &extensions).credentials,
             Credentials::CommonName("anna".into())
         );
-        extensions.insert(PeerOrigin::Socket { user: "root".into() });
+        extensions.insert(SocketUser("root".into()));
         assert_eq!(asker(&[(TOKEN, "abc.17")], &extensions).credentials, Credentials::Trusted("root".into()));
     }
 
@@ -186,6 +168,6 @@ mod tests {
         let list = "root:x:0:0:root:/root:/bin/bash\nbroken\nanna:x:1000:1000::/home/anna:/bin/sh\n";
         assert_eq!(name_of(list, 1000).as_deref(), Some("anna"));
         assert_eq!(name_of(list, 5), None);
-        assert!(matches!(PeerOrigin::of_user(u32::MAX - 1), PeerOrigin::Socket { user } if user.contains("uid")));
+        assert!(SocketUser::of(u32::MAX - 1).0.starts_with("uid "));
     }
 }

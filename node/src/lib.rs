@@ -21,4 +21,5 @@ mod password;
 pub mod peer;
 pub mod raft;
 pub mod status;
+pub mod tls;
 pub mod view;

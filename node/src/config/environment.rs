@@ -8,7 +8,7 @@ use clap::CommandFactory;
 use super::args::Cli;
 
 /// etcd's own options, which are also read as `ETCD_*`.
-const ETCD: [&str; 10] = [
+const ETCD: [&str; 14] = [
     "auth-token-ttl",
     "name",
     "data-dir",
@@ -19,6 +19,10 @@ const ETCD: [&str; 10] = [
     "initial-cluster",
     "initial-cluster-state",
     "initial-cluster-token",
+    "cert-file",
+    "key-file",
+    "trusted-ca-file",
+    "client-cert-auth",
 ];
 
 /// Subcommands that take options.

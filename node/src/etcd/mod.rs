@@ -24,7 +24,6 @@ mod snapshot;
 mod watch;
 mod watcher;
 
-pub use crate::caller::PeerCommonName;
 pub use hub::WatchHub;
 pub use limits::{CLUSTER_VERSION, SERVER_VERSION};
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use autoradio_node::caller::PeerCommonName;
+use autoradio_node::tls::PeerCommonName;
 use autoradio_proto::etcd::{
     authpb::{Permission, UserAddOptions, permission::Type},
     etcdserverpb::{

@@ -6,6 +6,7 @@ mod auth;
 mod catalog;
 mod faults;
 mod model;
+mod random;
 mod semantics;
 
 use autoradio_machine::{
