@@ -59,11 +59,7 @@ impl TokenKeeper {
             next.insert(*hash, seen);
             let age_ms = now_ms.saturating_sub(seen.at_ms);
             match self.used.get(hash) {
-                Some(used) if *used >= seen.at_ms => {
-                    if age_ms >= ttl_ms / PARTS {
-                        found.used.push(*hash);
-                    }
-                }
+                Some(used) if *used >= seen.at_ms && age_ms >= ttl_ms / PARTS => found.used.push(*hash),
                 _ if leading && age_ms >= ttl_ms + ttl_ms / PARTS => found.expired.push((*hash, *touched)),
                 _ => {}
             }

@@ -63,15 +63,15 @@ async fn grant(cluster: &Cluster, token: &str, kind: Type, key: &str, end: &str)
 async fn guarded(count: usize, ttl: Duration) -> (Cluster, String, String) {
     let cluster = Cluster::start_with(count, |_, config| config.auth_token_ttl = ttl).await;
     let mut client = auth(&cluster, 0);
-    client.user_add(add("root", "rootpw")).await.unwrap();
-    client.user_add(add("u", "upw")).await.unwrap();
+    client.user_add(add("root", "rootpw")).await.expect("it is taken");
+    client.user_add(add("u", "upw")).await.expect("it is taken");
     let give = |user: &str, role: &str| AuthUserGrantRoleRequest { user: user.into(), role: role.into() };
-    client.user_grant_role(give("root", "root")).await.unwrap();
-    client.role_add(AuthRoleAddRequest { name: "mine".into() }).await.unwrap();
-    client.user_grant_role(give("u", "mine")).await.unwrap();
+    client.user_grant_role(give("root", "root")).await.expect("it is taken");
+    client.role_add(AuthRoleAddRequest { name: "mine".into() }).await.expect("it is taken");
+    client.user_grant_role(give("u", "mine")).await.expect("it is taken");
     grant(&cluster, "", Type::Readwrite, "m", "n").await;
     grant(&cluster, "", Type::Read, "r", "s").await;
-    client.auth_enable(AuthEnableRequest {}).await.unwrap();
+    client.auth_enable(AuthEnableRequest {}).await.expect("it is taken");
     let (root, user) = (token(&cluster, 0, "root", "rootpw").await, token(&cluster, count - 1, "u", "upw").await);
     (cluster, root, user)
 }

@@ -338,8 +338,8 @@ fn nobody_asks_in_anothers_name() {
 
 fn commands() -> impl Strategy<Value = AuthCommand> {
     let name = || prop::sample::select(vec!["root", "a", "b", ""]).prop_map(String::from);
-    let key = || prop::sample::select(vec!["", "k", "m", "z"]).prop_map(|key| bytes(key));
-    let end = || prop::sample::select(vec!["", "\0", "l", "n"]).prop_map(|key| bytes(key));
+    let key = || prop::sample::select(vec!["", "k", "m", "z"]).prop_map(bytes);
+    let end = || prop::sample::select(vec!["", "\0", "l", "n"]).prop_map(bytes);
     let kind = prop::sample::select(vec![PermissionKind::Read, PermissionKind::Write, PermissionKind::ReadWrite]);
     prop_oneof![
         Just(AuthCommand::Enable),
