@@ -19,6 +19,7 @@ use tokio::sync::watch;
 use crate::{
     ConsensusError, Identity, Observer, Options, RaftStatus, Role, RpcKind, StoreError, Transport,
     barrier::Barrier,
+    handover::Chosen,
     identity,
     network::{self, Network},
     open,
@@ -55,7 +56,9 @@ pub struct Consensus {
     pub(crate) raft: Raft<TypeConfig>,
     machine: SharedMachine,
     barrier: Barrier,
-    proposals: Proposals,
+    pub(crate) proposals: Proposals,
+    pub(crate) transport: Arc<dyn Transport>,
+    pub(crate) chosen: Chosen,
     unheard_max_ms: u64,
     status: watch::Receiver<RaftStatus>,
     flusher: Arc<Mutex<Option<JoinHandle<()>>>>,
@@ -99,14 +102,16 @@ impl Consensus {
             // What is damaged in a way that its authors did not foresee makes them panic.
             .map_err(|e| StoreError::Damaged { dir: dir.clone(), reason: e.to_string() })??;
         let machine = state.machine();
-        let raft = Raft::new(node_id, Arc::new(config), Network { transport }, log, state)
+        let chosen = Chosen::default();
+        let network = Network { transport: transport.clone(), chosen: chosen.clone() };
+        let raft = Raft::new(node_id, Arc::new(config), network, log, state)
             .await
             .map_err(|e| StoreError::Damaged { dir, reason: e.to_string() })?;
         let (status, reads, writes) = (open::follow(raft.metrics()), raft.clone(), raft.clone());
         let barrier = Barrier::start(move || read_round(reads.clone()));
         let proposals = Proposals::start(move |commands| write_round(writes.clone(), commands));
         let flusher = Arc::new(Mutex::new(Some(flusher)));
-        Ok(Self { raft, machine, barrier, proposals, unheard_max_ms, status, flusher })
+        Ok(Self { raft, machine, barrier, proposals, transport, chosen, unheard_max_ms, status, flusher })
     }
 
     /// Makes a new cluster of these voters (id to peer address). Idempotent on a node that has a log already.
@@ -192,6 +197,8 @@ impl Consensus {
             RpcKind::Append => network::encode(&self.raft.append_entries(read(&payload)?).await),
             RpcKind::Vote => network::encode(&self.raft.vote(read(&payload)?).await),
             RpcKind::Snapshot => network::encode(&self.raft.install_snapshot(read(&payload)?).await),
+            RpcKind::HandedVote => return self.handed_vote(&payload).await,
+            RpcKind::TakeOver => return self.take_over().await.map(|()| Bytes::new()),
         }
         .map_err(stopped)
     }
@@ -242,7 +249,7 @@ impl Consensus {
     }
 }
 
-fn stopped(error: impl std::fmt::Display) -> ConsensusError {
+pub(crate) fn stopped(error: impl std::fmt::Display) -> ConsensusError {
     ConsensusError::Stopped(error.to_string())
 }
 
@@ -271,7 +278,7 @@ async fn write_round(raft: Raft<TypeConfig>, commands: Vec<Bytes>) -> Result<(Lo
     Ok((written.log_id.index, outcomes))
 }
 
-fn read<T: serde::de::DeserializeOwned>(payload: &[u8]) -> Result<T, ConsensusError> {
+pub(crate) fn read<T: serde::de::DeserializeOwned>(payload: &[u8]) -> Result<T, ConsensusError> {
     network::decode(payload).map_err(stopped)
 }
 

@@ -5,6 +5,7 @@ mod consensus;
 mod error;
 mod files;
 mod flusher;
+mod handover;
 mod identity;
 mod log;
 mod membership;

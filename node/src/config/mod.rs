@@ -4,12 +4,14 @@ pub mod args;
 mod environment;
 mod facts;
 mod files;
+mod keeping;
 mod listed;
 mod resolve;
 
 pub use environment::with_environment;
 pub use facts::Facts;
 pub use files::EnvironmentFiles;
+pub use keeping::Keeping;
 pub use resolve::{ConfigError, resolve};
 
 use std::{
@@ -89,4 +91,6 @@ pub struct Config {
     pub heartbeat: Duration,
     /// Election timeout, least and most (600 to 1,000 ms).
     pub election: (Duration, Duration),
+    /// What is kept, and how much of it.
+    pub keeping: Keeping,
 }
