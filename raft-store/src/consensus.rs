@@ -148,7 +148,14 @@ impl Consensus {
     #[must_use]
     pub fn leads(&self) -> bool {
         let status = self.status.borrow();
-        status.role == Role::Leader && status.millis_since_quorum_ack.is_none_or(|ms| ms <= self.unheard_max_ms)
+        status.role == Role::Leader && self.is_led(&status)
+    }
+
+    /// Whether there is a leader by this status: openraft's leader that no majority answers goes on as such.
+    #[must_use]
+    pub fn is_led(&self, status: &RaftStatus) -> bool {
+        let heard = status.millis_since_quorum_ack.is_none_or(|ms| ms <= self.unheard_max_ms);
+        status.leader.is_some() && (status.role != Role::Leader || heard)
     }
 
     /// On the leader: an index such that a read at a state that has applied it is linearizable.

@@ -90,7 +90,7 @@ mod tests {
 
     #[test]
     fn retentions_are_read_as_etcd_reads_them() {
-        let hours = |count| Retention::Periodic { keep_ms: count * 3_600_000 };
+        let hours = |count: u64| Retention::Periodic { keep_ms: count * 3_600_000 };
         assert_eq!(of("periodic", None), Ok(hours(24)));
         assert_eq!(of("periodic", Some("1")), Ok(hours(1)));
         assert_eq!(of("periodic", Some("72h")), Ok(hours(72)));

@@ -59,14 +59,15 @@ impl Maintenance for MaintenanceService {
         let status = raft.status();
         let (size, alarms) = raft.read(|machine| (machine.size(), machine.alarms()));
         let is_learner = raft.catalog().members.get(&raft.node_id()).is_some_and(|member| member.learner);
-        let mut errors = if status.leader.is_none() { vec!["etcdserver: no leader".to_owned()] } else { vec![] };
+        let leader = status.leader.filter(|_| raft.consensus().is_led(&status));
+        let mut errors = if leader.is_none() { vec!["etcdserver: no leader".to_owned()] } else { vec![] };
         errors.extend(alarms.iter().map(alarms::text));
         let bytes = |count| i64::try_from(count).unwrap_or(i64::MAX);
         Ok(Response::new(StatusResponse {
             header: Some(header_now(raft)),
             version: SERVER_VERSION.into(),
             db_size: bytes(size.bytes),
-            leader: status.leader.unwrap_or(0),
+            leader: leader.unwrap_or(0),
             raft_index: status.last_log_index,
             raft_term: status.term,
             raft_applied_index: status.applied_index,

@@ -174,3 +174,15 @@ pub(crate) fn get(context: &Context, key: &str) -> Option<String> {
     let found = context.raft.read(|machine| machine.range(&request)).expect("the newest revision can be read");
     found.kvs.first().map(|pair| String::from_utf8_lossy(&pair.value).into_owned())
 }
+
+/// What a node's client port answers to a GET by HTTP/1.1, head and body.
+pub(crate) async fn http_get(cluster: &Cluster, index: usize, path: &str) -> String {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let mut stream =
+        tokio::net::TcpStream::connect(cluster.configs[index].client_listen[0]).await.expect("the port is open");
+    let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.expect("the request is taken");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.expect("the answer is text");
+    answer
+}
