@@ -8,7 +8,7 @@ use clap::CommandFactory;
 use super::args::Cli;
 
 /// etcd's own options, which are also read as `ETCD_*`.
-const ETCD: [&str; 12] = [
+const ETCD: [&str; 16] = [
     "name",
     "data-dir",
     "listen-peer-urls",
@@ -21,6 +21,10 @@ const ETCD: [&str; 12] = [
     "quota-backend-bytes",
     "auto-compaction-mode",
     "auto-compaction-retention",
+    "cert-file",
+    "key-file",
+    "trusted-ca-file",
+    "client-cert-auth",
 ];
 
 /// Subcommands that take options.

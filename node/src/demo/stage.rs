@@ -78,6 +78,7 @@ impl Seat {
             heartbeat: autoradio_store::Options::HEARTBEAT,
             election: autoradio_store::Options::ELECTION,
             keeping: Keeping::default(),
+            client_tls: Default::default(),
         };
         Self { config, running: None }
     }

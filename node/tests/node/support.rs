@@ -9,7 +9,7 @@ use std::{
 
 use autoradio_machine::{Command, PutRequest, RangeRequest};
 use autoradio_node::{
-    config::{ClusterState, Config, IcecastMode, Keeping},
+    config::{ClientTls, ClusterState, Config, IcecastMode, Keeping},
     context::Context,
     daemon::{Node, Start},
 };
@@ -53,6 +53,7 @@ pub(crate) fn config(dir: &Path, name: &str) -> Config {
         heartbeat: Duration::from_millis(100),
         election: (Duration::from_millis(500), Duration::from_millis(1_000)),
         keeping: Keeping::default(),
+        client_tls: ClientTls::default(),
     }
 }
 
