@@ -8,7 +8,7 @@ use clap::CommandFactory;
 use super::args::Cli;
 
 /// etcd's own options, which are also read as `ETCD_*`.
-const ETCD: [&str; 14] = [
+const ETCD: [&str; 17] = [
     "auth-token-ttl",
     "name",
     "data-dir",
@@ -19,6 +19,9 @@ const ETCD: [&str; 14] = [
     "initial-cluster",
     "initial-cluster-state",
     "initial-cluster-token",
+    "quota-backend-bytes",
+    "auto-compaction-mode",
+    "auto-compaction-retention",
     "cert-file",
     "key-file",
     "trusted-ca-file",

@@ -21,6 +21,7 @@ pub(super) enum EtcdError {
     HashGiven,
     NotLeader,
     BadTransferee,
+    TransferTooLong,
     EmptyKey,
     TooManyRequests,
     LockLost,
@@ -46,6 +47,9 @@ impl EtcdError {
                 (Code::InvalidArgument, "etcdserver: hashes of passwords are not taken; give the password itself")
             }
             Self::NotLeader => (Code::FailedPrecondition, "etcdserver: not leader"),
+            Self::TransferTooLong => {
+                (Code::Unavailable, "etcdserver: request timed out, leader transfer took too long")
+            }
             Self::BadTransferee => (Code::FailedPrecondition, "etcdserver: bad leader transferee"),
             Self::EmptyKey => (Code::InvalidArgument, "etcdserver: key is not provided"),
             Self::TooManyRequests => (Code::ResourceExhausted, "etcdserver: too many requests"),
@@ -105,6 +109,7 @@ pub(super) fn from_refusal(refusal: &Refusal) -> Status {
         // etcd's server sends this one so, whatever its table says.
         Refusal::NotEnoughStarted => Code::Unknown,
         Refusal::NotReadOnly => Code::Internal,
+        Refusal::Corrupt => Code::DataLoss,
         Refusal::Auth(refusal) => auth_code(refusal),
     };
     Status::new(code, refusal.to_string())

@@ -1,7 +1,9 @@
 //! The replicated state as the daemon sees it: proposals and reads from any node, with forwarding to the leader.
 
+mod admission;
 mod asked;
 mod authenticate;
+mod compactor;
 mod error;
 mod forward;
 mod handle;
@@ -18,6 +20,7 @@ mod tokens;
 mod transport;
 pub mod wire;
 
+pub use compactor::compact_by_itself;
 pub use error::RaftError;
 pub use handle::{PROPOSE_TIMEOUT, RaftHandle};
 pub use keeper::keep_leases;

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use bytes::Bytes;
 
 use crate::{
-    Catalog, ClusterId, Event, LeaseId, LeaseInfo, Machine, NodeId, Op, RangeRequest, RangeResponse, Refusal, Response,
-    Revision, TxnRequest,
+    Alarm, Catalog, ClusterId, Event, LeaseId, LeaseInfo, Machine, NodeId, Op, RangeRequest, RangeResponse, Refusal,
+    Response, Revision, TxnRequest,
     audit::Audit,
     auth::Auth,
     machine::{Lease, branch},
@@ -21,6 +21,7 @@ impl Machine {
         cluster_id: Option<ClusterId>,
         ttls: Vec<(LeaseId, i64)>,
         removed: BTreeSet<NodeId>,
+        alarms: BTreeSet<Alarm>,
         auth: Auth,
         audit: Audit,
     ) -> Self {
@@ -33,7 +34,7 @@ impl Machine {
         }
         let mut catalog = Catalog::default();
         catalog.read(&store);
-        Self { store, cluster_id, leases, removed, catalog, auth, audit }
+        Self { store, cluster_id, leases, removed, catalog, alarms, auth, audit }
     }
 
     /// Reads a range.
