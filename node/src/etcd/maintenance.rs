@@ -6,7 +6,7 @@ use autoradio_machine::{Access, Machine};
 use autoradio_proto::etcd::etcdserverpb::{
     AlarmRequest, AlarmResponse, DefragmentRequest, DefragmentResponse, DowngradeRequest, DowngradeResponse,
     HashKvRequest, HashKvResponse, HashRequest, HashResponse, MoveLeaderRequest, MoveLeaderResponse, SnapshotRequest,
-    SnapshotResponse, StatusRequest, StatusResponse, maintenance_server::Maintenance,
+    SnapshotResponse, StatusRequest, StatusResponse, alarm_request::AlarmAction, maintenance_server::Maintenance,
 };
 use autoradio_store::ConsensusError;
 use tokio_stream::wrappers::ReceiverStream;

@@ -54,7 +54,7 @@ type Role = BTreeMap<(Bytes, Bytes), PermissionKind>;
 
 /// A token that was given out.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Token {
+pub struct AuthToken {
     /// Whose it is.
     pub user: String,
     /// The log index at which it was given out or last told to be in use: those who count its time begin anew when it
@@ -69,7 +69,7 @@ pub(crate) struct AuthState {
     pub(crate) revision: u64,
     pub(crate) users: BTreeMap<String, User>,
     pub(crate) roles: BTreeMap<String, Role>,
-    pub(crate) tokens: BTreeMap<TokenHash, Token>,
+    pub(crate) tokens: BTreeMap<TokenHash, AuthToken>,
 }
 
 impl Default for AuthState {
@@ -174,7 +174,7 @@ impl Machine {
     }
 
     /// All tokens, by hash.
-    pub fn auth_tokens(&self) -> impl Iterator<Item = (&TokenHash, &Token)> {
+    pub fn auth_tokens(&self) -> impl Iterator<Item = (&TokenHash, &AuthToken)> {
         self.auth.state.tokens.iter()
     }
 }

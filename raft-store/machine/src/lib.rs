@@ -28,8 +28,8 @@ mod txn;
 pub use alarm::{Alarm, AlarmKind};
 pub use audit::AuditEntry;
 pub use auth::{
-    Access, Asked, AuthCommand, AuthRefusal, Caller, Credentials, Permission, PermissionKind, ROOT, TOKEN_HASH_BYTES,
-    Token, TokenHash, User, Who,
+    Access, Asked, AuthCommand, AuthRefusal, AuthToken, Caller, Credentials, Permission, PermissionKind, ROOT,
+    TOKEN_HASH_BYTES, TokenHash, User, Who,
 };
 pub use catalog::{Catalog, Claim};
 pub use codec::{CodecError, hex_serde};

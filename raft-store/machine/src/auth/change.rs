@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Auth, AuthCommand, AuthRefusal, Permission, ROOT, Token, TokenHash, User};
+use super::{Auth, AuthCommand, AuthRefusal, AuthToken, Permission, ROOT, TokenHash, User};
 use crate::LogIndex;
 
 /// Users, and roles. etcd has no bound; every change puts all permissions together anew.
@@ -226,7 +226,7 @@ impl Auth {
                 self.state.tokens.remove(&oldest);
             }
         }
-        self.state.tokens.insert(*token, Token { user: user.to_owned(), touched: index });
+        self.state.tokens.insert(*token, AuthToken { user: user.to_owned(), touched: index });
         Ok(())
     }
 }

@@ -177,7 +177,7 @@ pub enum AuthCommand {
         /// Their hashes.
         tokens: Vec<TokenHash>,
     },
-    /// These tokens were not used for long; each with what [`crate::Token::touched`] was when that was found.
+    /// These tokens were not used for long; each with what [`crate::AuthToken::touched`] was when that was found.
     TokensExpired {
         /// Their hashes.
         tokens: Vec<(TokenHash, u64)>,
