@@ -9,6 +9,8 @@ mod duration;
 mod error;
 mod exit;
 mod json;
+mod login;
+mod people;
 mod render;
 mod tls;
 
@@ -26,6 +28,7 @@ use crate::{
     connect::Target,
     error::CliError,
     exit::Exit,
+    login::Login,
     render::Look,
 };
 
@@ -52,6 +55,7 @@ fn run(args: Args) -> Result<Exit, CliError> {
     let watch = matches!(args.command, Command::Status { watch: true });
     let session = Session {
         target: Target::choose(args.socket, args.server.as_deref(), tls::Files::choose(args.tls, env), env)?,
+        login: Login::choose(args.login, env)?,
         timeout: args.timeout,
         output: args.output,
         look: look(),

@@ -22,7 +22,8 @@ use crate::{admin, config::Config, context::Context, etcd, tls::LiveServer};
 /// Serves clients on these listeners until the node stops.
 pub(super) fn start(context: &Context, listeners: Listeners) {
     let (_, ready) = tokio::sync::watch::channel(Some(context.clone()));
-    let grpc = etcd::add_services(Routes::new(admin::service(ready)), context).prepare().into_axum_router();
+    let ours = Routes::new(admin::service(ready.clone())).add_service(admin::people(ready));
+    let grpc = etcd::add_services(ours, context).prepare().into_axum_router();
     let plain = Router::new().route("/health", get(health)).route("/version", get(version)).with_state(context.clone());
     let v2 = crate::etcd_v2::router(context.clone());
     let router = plain.merge(grpc.reset_fallback()).merge(v2).fallback(unknown);

@@ -83,7 +83,8 @@ impl Daemon {
         if let Some(listener) = listener {
             let setup = SetupServer::new(SetupService { daemon: daemon.clone() });
             let admin = admin::service(daemon.inner.context.subscribe());
-            let router = Routes::new(admin).add_service(setup).prepare().into_axum_router();
+            let people = admin::people(daemon.inner.context.subscribe());
+            let router = Routes::new(admin).add_service(people).add_service(setup).prepare().into_axum_router();
             let router = router.reset_fallback().fallback(client_port::unknown);
             let served = http::serve(Listener::Unix(listener), router, daemon.inner.stop.clone());
             daemon.inner.tasks.spawn(served);

@@ -5,5 +5,6 @@ mod bootstrap;
 mod cluster;
 mod etcd;
 mod front;
+mod people;
 mod setup;
 mod support;
