@@ -4,8 +4,9 @@ use std::{net::SocketAddr, sync::Arc};
 
 use axum::{
     Json, Router,
-    extract::{Query, State},
+    extract::State,
     http::{HeaderMap, StatusCode, Uri, header::CONTENT_TYPE},
+    middleware::map_response,
     response::{IntoResponse, Response},
     routing::get,
 };
@@ -13,19 +14,26 @@ use tokio::net::TcpListener;
 use tonic::service::Routes;
 
 use super::{
-    StartError,
+    StartError, health,
     http::{Limits, Listener, Port},
     ports,
 };
-use crate::{admin, config::Config, context::Context, etcd, tls::LiveServer};
+use crate::{admin, config::Config, context::Context, etcd, status, tls::LiveServer};
 
 /// Serves clients on these listeners until the node stops.
 pub(super) fn start(context: &Context, listeners: Listeners) {
     let (_, ready) = tokio::sync::watch::channel(Some(context.clone()));
     let grpc = etcd::add_services(Routes::new(admin::service(ready)), context).prepare().into_axum_router();
-    let plain = Router::new().route("/health", get(health)).route("/version", get(version)).with_state(context.clone());
+    let plain = Router::new()
+        .route("/health", get(health::health))
+        .route("/version", get(version))
+        .route("/metrics", get(metrics))
+        .with_state(context.clone());
     let v2 = crate::etcd_v2::router(context.clone());
-    let router = plain.merge(grpc.reset_fallback()).merge(v2).fallback(unknown);
+    let grpc = grpc.reset_fallback().layer(map_response(etcd::words::translate));
+    let gateway = etcd::gateway::router(&grpc.clone().fallback(unknown));
+    let router = plain.merge(gateway).merge(grpc).merge(v2).fallback(unknown);
+    context.tasks.spawn(etcd::metrics::count_leaders(context.clone()));
     let port = Port::new(router, Limits::USUAL, context.stop.clone());
     for listener in listeners.plain {
         warn_if_open(&listener);
@@ -73,20 +81,12 @@ fn warn_if_open(listener: &TcpListener) {
     }
 }
 
-/// As etcd: a linearizable read decides, unless `?serializable=true` asks about this node alone.
-#[derive(serde::Deserialize)]
-struct HealthQuery {
-    #[serde(default)]
-    serializable: bool,
-}
-
-async fn health(State(context): State<Context>, Query(query): Query<HealthQuery>) -> Response {
-    let checked = if query.serializable { Ok(()) } else { context.raft.barrier().await };
-    let (code, healthy, reason) = match checked {
-        Ok(()) => (StatusCode::OK, "true", String::new()),
-        Err(error) => (StatusCode::SERVICE_UNAVAILABLE, "false", error.to_string()),
-    };
-    (code, Json(serde_json::json!({ "health": healthy, "reason": reason }))).into_response()
+/// What the front's `/metrics` has, and etcd's well-known names.
+async fn metrics(State(context): State<Context>) -> Response {
+    let (view, raft) = (context.view.now(), context.raft.status());
+    let etcds = etcd::metrics::registry(&context).await;
+    let text = context.metrics.render_with(|registry| status::register(registry, &view, Some(&raft)), &etcds);
+    ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
 }
 
 /// The versions that etcd's clients look for, and our own.

@@ -24,7 +24,7 @@ pub(super) struct MaintenanceService {
 }
 
 /// Bytes of all files below a folder; what cannot be read counts nothing. Blocks.
-fn size_of(dir: &Path) -> u64 {
+pub(super) fn size_of(dir: &Path) -> u64 {
     let mut folders: Vec<PathBuf> = vec![dir.to_owned()];
     let (mut bytes, mut entries) = (0, 0);
     while let Some(folder) = folders.pop() {
