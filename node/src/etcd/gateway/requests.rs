@@ -48,9 +48,9 @@ impl Requests {
 
 impl HttpBody for Requests {
     type Data = Bytes;
-    type Error = std::convert::Infallible;
+    type Error = Status;
 
-    /// Ends the stream where it cannot go on; `fault` says why.
+    /// Breaks off where it cannot go on, so that the call ends; `fault` says why, since the service may not.
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
         loop {
             match self.next() {
@@ -59,8 +59,9 @@ impl HttpBody for Requests {
                 Ok(None) => {}
                 Err(status) => {
                     // Only the first reason counts.
-                    let _first = self.fault.set(status);
-                    return Poll::Ready(None);
+                    let _first = self.fault.set(status.clone());
+                    self.ended = true;
+                    return Poll::Ready(Some(Err(status)));
                 }
             }
             match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
