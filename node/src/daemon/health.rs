@@ -9,18 +9,22 @@ use axum::{
 };
 use serde_json::json;
 
-use crate::{context::Context, raft::RaftError};
+use crate::{context::Context, etcd, raft::RaftError};
 
 /// What is asked.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Asked {
     serializable: bool,
+    /// Alarms that do not count, by etcd's names.
+    exclude: Vec<String>,
 }
 
 impl Asked {
     /// As etcd reads it: words that it does not know are no fault.
     fn of(query: &str) -> Self {
-        Self { serializable: query.split('&').any(|word| word == "serializable=true") }
+        let words = || query.split('&');
+        let exclude = words().filter_map(|word| word.strip_prefix("exclude=")).map(str::to_owned).collect();
+        Self { serializable: words().any(|word| word == "serializable=true"), exclude }
     }
 }
 
@@ -43,6 +47,11 @@ async fn reason(context: &Context, asked: &Asked) -> String {
     if let Some(fatal) = status.fatal {
         return format!("RANGE ERROR:{fatal}");
     }
+    let alarms = context.raft.read(autoradio_machine::Machine::alarms);
+    let mut standing = alarms.iter().map(|alarm| etcd::alarms::name(alarm.kind));
+    if let Some(name) = standing.find(|name| !asked.exclude.iter().any(|excluded| excluded == name)) {
+        return format!("ALARM {name}");
+    }
     if asked.serializable {
         return String::new();
     }
@@ -62,6 +71,8 @@ mod tests {
 
     #[test]
     fn only_true_is_true() {
+        let two = Asked::of("exclude=NOSPACE&x&exclude=CORRUPT");
+        assert_eq!((two.serializable, two.exclude), (false, vec!["NOSPACE".into(), "CORRUPT".into()]));
         assert!(Asked::of("exclude=NOSPACE&serializable=true").serializable);
         for other in ["", "serializable=1", "serializable=", "serializable", "x=serializable=true"] {
             assert!(!Asked::of(other).serializable, "{other}");

@@ -9,10 +9,7 @@ use prometheus_client::{
     registry::Registry,
 };
 
-use super::{
-    limits::{CLUSTER_VERSION, SERVER_VERSION},
-    maintenance::size_of,
-};
+use super::limits::{CLUSTER_VERSION, SERVER_VERSION};
 use crate::context::Context;
 
 /// What is read for one scrape.
@@ -23,6 +20,8 @@ struct Picture {
     pending: u64,
     failed: u64,
     db_bytes: u64,
+    db_live_bytes: u64,
+    quota_bytes: u64,
     keys: i64,
     revision: Revision,
     compacted: Revision,
@@ -31,7 +30,7 @@ struct Picture {
     watch_streams: usize,
 }
 
-/// etcd's names, of this moment. Reads the size of the data folder and counts keys: not on a thread that serves others.
+/// etcd's names, of this moment. Counts keys: not on a thread that serves others.
 pub async fn registry(context: &Context) -> Registry {
     let reading = context.clone();
     let picture = tokio::task::spawn_blocking(move || Picture::take(&reading)).await;
@@ -67,16 +66,18 @@ impl Picture {
         let all = RangeRequest { key: all.clone(), range_end: all, count_only: true, ..RangeRequest::default() };
         let read = |machine: &Machine| {
             let keys = machine.range(&all).map_or(0, |found| found.count);
-            (keys, machine.revision(), machine.compacted_revision(), machine.leases().len())
+            (keys, machine.revision(), machine.compacted_revision(), machine.leases().len(), machine.size())
         };
-        let (keys, revision, compacted, leases) = raft.read(read);
+        let (keys, revision, compacted, leases, size) = raft.read(read);
         let (watch_streams, watches) = context.watch_hub.room().taken();
         Self {
             status: raft.status(),
             leaders_seen: context.metrics.leaders_seen_total.get(),
             pending: raft.proposals().pending(),
             failed: raft.proposals().failed(),
-            db_bytes: size_of(&context.config.data_dir),
+            db_bytes: size.bytes,
+            db_live_bytes: size.live_bytes,
+            quota_bytes: context.config.keeping.quota_bytes,
             keys,
             revision,
             compacted,
@@ -105,10 +106,13 @@ impl Picture {
         );
         gauge("etcd_server_proposals_applied_total", "Entries applied", applied);
         gauge("etcd_server_proposals_pending", "Proposals under way", number(self.pending));
-        let bytes = number(self.db_bytes);
-        gauge("etcd_mvcc_db_total_size_in_bytes", "Bytes of log, snapshots and identity on the disk", bytes);
-        gauge("etcd_mvcc_db_total_size_in_use_in_bytes", "The same: nothing is kept unused", bytes);
-        gauge("etcd_debugging_mvcc_db_total_size_in_bytes", "The same, by its name of before 3.4", bytes);
+        gauge("etcd_mvcc_db_total_size_in_bytes", "What counts for the quota", number(self.db_bytes));
+        gauge(
+            "etcd_mvcc_db_total_size_in_use_in_bytes",
+            "Of it, what no compaction forgets",
+            number(self.db_live_bytes),
+        );
+        gauge("etcd_server_quota_backend_bytes", "The quota", number(self.quota_bytes));
         gauge("etcd_debugging_mvcc_keys_total", "Keys", self.keys);
         gauge("etcd_debugging_mvcc_current_revision", "The store's revision", self.revision);
         gauge("etcd_debugging_mvcc_compact_revision", "The revision up to which it is compacted", self.compacted);
