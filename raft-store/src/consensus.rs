@@ -17,7 +17,7 @@ use openraft::{
 use tokio::sync::watch;
 
 use crate::{
-    ConsensusError, Identity, Observer, Options, RaftStatus, Role, RpcKind, StoreError, Transport,
+    ConsensusError, Identity, Observer, Options, RaftStatus, Role, RpcKind, StoreError, Transport, aside,
     barrier::Barrier,
     identity,
     network::{self, Network},
@@ -73,7 +73,7 @@ impl Consensus {
     /// # Errors
     /// [`StoreError`].
     pub fn identity(dir: &Path) -> Result<Option<Identity>, StoreError> {
-        identity::read(dir)
+        identity::lives(dir)
     }
 
     /// Opens (or makes, with `identity`) the store in `options.dir` and starts the consensus.
@@ -92,16 +92,17 @@ impl Consensus {
             source: std::io::Error::other(e.to_string()),
         };
         let config = config.validate().map_err(|e| io_error("checking the consensus' options", &e))?;
-        let (node_id, dir) = (identity.node_id, options.dir.clone());
+        let (me, dir) = (identity.clone(), options.dir.clone());
         let unheard_max_ms = (options.election.1 * UNHEARD_ELECTIONS).as_millis().try_into().unwrap_or(u64::MAX);
+        let folder = dir.clone();
         let (log, flusher, state) = tokio::task::spawn_blocking(move || open::folder(&options, &identity, observer))
             .await
-            // What is damaged in a way that its authors did not foresee makes them panic.
-            .map_err(|e| StoreError::Damaged { dir: dir.clone(), reason: e.to_string() })??;
+            .unwrap_or_else(|panic| Err(open::panicked(&folder, &panic.to_string())))
+            .map_err(|error| set_aside(&dir, &me, error))?;
         let machine = state.machine();
-        let raft = Raft::new(node_id, Arc::new(config), Network { transport }, log, state)
+        let raft = Raft::new(me.node_id, Arc::new(config), Network { transport }, log, state)
             .await
-            .map_err(|e| StoreError::Damaged { dir, reason: e.to_string() })?;
+            .map_err(|e| open::unusable(&dir, &e))?;
         let (status, reads, writes) = (open::follow(raft.metrics()), raft.clone(), raft.clone());
         let barrier = Barrier::start(move || read_round(reads.clone()));
         let proposals = Proposals::start(move |commands| write_round(writes.clone(), commands));
@@ -239,6 +240,14 @@ impl Consensus {
             .await?
             .map_err(stopped)?
             .map_err(|_| stopped("the thread that syncs the log panicked"))
+    }
+}
+
+/// What is damaged is moved aside, so that it is not rebuilt under the same id.
+fn set_aside(dir: &Path, identity: &Identity, error: StoreError) -> StoreError {
+    match error {
+        StoreError::Damaged { reason, .. } => aside::move_aside(dir, identity, &reason),
+        other => other,
     }
 }
 

@@ -2,7 +2,11 @@
 //!
 //! sled's `flush()` ends in sync_file_range, which does not reach the disk: every flush is followed by an fdatasync
 //! on our own descriptor of sled's `db` file. Entries are cut into pieces, which keeps sled from putting most of them into
-//! files of their own; the files that it makes all the same are synced by us.
+//! files of their own; the files that it makes all the same are synced by us. Each record has a checksum of ours, and a
+//! witness beside the log tells whether sled gives all that was durable once.
+
+mod check;
+mod record;
 
 use std::{
     fmt::Debug,
@@ -19,12 +23,13 @@ use serde::{Serialize, de::DeserializeOwned};
 use crate::{
     StoreError, files,
     flusher::Flusher,
-    sled_folder::{Blobs, damaged, open_sled},
+    sled_folder::{Blobs, damaged, open_sled, remove_leftovers},
     types::{Entry, LogId, StorageError, TypeConfig, Vote},
+    witness::{Seen, Witness},
 };
 
-/// The format of values that this program writes, and the newest that it reads.
-const FORMAT: u8 = 1;
+use record::{FORMAT, decode, encode};
+
 const PIECE_BYTES: usize = 100 * 1024;
 /// What one message to a follower carries (or one entry, if that has more): it must get there, and onto the disk, within a
 /// heartbeat, or it would be sent again for ever.
@@ -45,15 +50,29 @@ pub(crate) struct LogStore {
     flusher: Flusher,
 }
 
+/// A log that was opened: the thread is to be waited for after the store was dropped.
+pub(crate) struct Opened {
+    pub(crate) store: LogStore,
+    pub(crate) thread: JoinHandle<()>,
+    /// What was durable once.
+    pub(crate) seen: Seen,
+}
+
 impl LogStore {
-    /// Opens or makes it in `dir`; also gives the thread to wait for after the store was dropped.
-    pub(crate) fn open(dir: &Path) -> Result<(Self, JoinHandle<()>), StoreError> {
+    /// Opens the log in `dir`, a node's folder; makes it only where `new` says that the node is being made.
+    pub(crate) fn open(dir: &Path, new: bool) -> Result<Opened, StoreError> {
+        let (dir, witness) = (&dir.join("log"), dir.join("witness"));
+        let is_damaged = |reason: &str| StoreError::Damaged { dir: dir.clone(), reason: reason.into() };
         let fresh = !dir.join("db").exists();
-        let db = open_sled(dir)?;
+        if fresh && !new {
+            return Err(is_damaged("its database is gone"));
+        }
         let io_error = |what: &str| {
             let what = format!("{what} {}", dir.display());
             move |source| StoreError::Io { what, source }
         };
+        remove_leftovers(dir).map_err(io_error("removing what sled left behind in"))?;
+        let db = open_sled(dir)?;
         if fresh {
             // sled never syncs these: without `conf` the database does not open after a power failure.
             File::open(dir.join("conf")).and_then(|f| f.sync_all()).map_err(io_error("syncing conf in"))?;
@@ -68,20 +87,23 @@ impl LogStore {
             file.sync_data()
         };
         let marks = db.open_tree("marks").map_err(|e| damaged(dir, &e))?;
-        if fresh {
-            marks.insert(MADE, &[FORMAT]).map_err(|e| damaged(dir, &e))?;
-            sync().map_err(io_error("syncing"))?;
-        } else if !marks.contains_key(MADE).map_err(|e| damaged(dir, &e))? {
-            return Err(StoreError::Damaged { dir: dir.to_owned(), reason: "its beginning cannot be read".into() });
+        let made = marks.get(MADE).map_err(|e| damaged(dir, &e))?;
+        match made.as_deref() {
+            Some(&[FORMAT]) => {}
+            Some(&[found]) if found > FORMAT => {
+                return Err(StoreError::Newer { dir: dir.clone(), found, known: FORMAT });
+            }
+            None if !fresh => return Err(is_damaged("its beginning cannot be read")),
+            _ => {
+                marks.insert(MADE, &[FORMAT]).map_err(|e| damaged(dir, &e))?;
+                sync().map_err(io_error("syncing"))?;
+            }
         }
-        Self::with_sync(&db, dir, Box::new(sync))
-    }
-
-    fn with_sync(db: &sled::Db, dir: &Path, sync: crate::flusher::Sync) -> Result<(Self, JoinHandle<()>), StoreError> {
-        let tree = |name: &str| db.open_tree(name).map_err(|e| damaged(dir, &e));
-        let (flusher, thread) = Flusher::start(sync)
-            .map_err(|source| StoreError::Io { what: "starting the thread that syncs the log".into(), source })?;
-        Ok((Self { log: tree("log")?, marks: tree("marks")?, flusher }, thread))
+        let witness = Witness::open(&witness).map_err(io_error("opening the witness of"))?;
+        let seen = witness.seen().clone();
+        let (flusher, thread) = Flusher::start(Box::new(sync), witness).map_err(io_error("starting to sync"))?;
+        let log = db.open_tree("log").map_err(|e| damaged(dir, &e))?;
+        Ok(Opened { store: Self { log, marks, flusher }, thread, seen })
     }
 
     /// The last entry that was purged, from which a snapshot must take over.
@@ -90,23 +112,26 @@ impl LogStore {
     }
 
     fn mark<T: DeserializeOwned>(&self, name: &str) -> io::Result<Option<T>> {
-        self.marks.get(name)?.map(|bytes| decode(&bytes)).transpose()
+        self.marks.get(name)?.map(|bytes| decode(name.as_bytes(), &bytes)).transpose()
     }
 
     fn set_mark<T: Serialize>(&self, name: &str, value: &T) -> io::Result<()> {
-        self.marks.insert(name, encode(value)?)?;
+        self.marks.insert(name, encode(name.as_bytes(), value)?)?;
         Ok(())
     }
 
-    fn write_entries(&self, entries: impl IntoIterator<Item = Entry>) -> io::Result<()> {
-        let mut batch = sled::Batch::default();
+    /// Writes entries; the last of them.
+    fn write_entries(&self, entries: impl IntoIterator<Item = Entry>) -> io::Result<Option<LogId>> {
+        let (mut batch, mut last) = (sled::Batch::default(), None);
         for entry in entries {
-            for (piece, bytes) in (0u16..).zip(encode(&entry)?.chunks(PIECE_BYTES)) {
-                batch.insert(key(entry.log_id.index, piece).to_vec(), bytes);
+            let index = entry.log_id.index;
+            for (piece, bytes) in (0u16..).zip(encode(&index.to_be_bytes(), &entry)?.chunks(PIECE_BYTES)) {
+                batch.insert(key(index, piece).to_vec(), bytes);
             }
+            last = Some(entry.log_id);
         }
         self.log.apply_batch(batch)?;
-        Ok(())
+        Ok(last)
     }
 
     fn remove(&self, range: impl RangeBounds<Vec<u8>>) -> io::Result<()> {
@@ -134,22 +159,25 @@ impl LogStore {
             return Ok(Vec::new());
         }
         let (mut entries, mut read) = (Vec::new(), 0usize);
-        let mut bytes: Vec<u8> = Vec::new();
+        let (mut name, mut bytes): ([u8; 8], Vec<u8>) = ([0; 8], Vec::new());
         for found in self.log.range(key(start, 0).to_vec()..key(end, 0).to_vec()) {
             let (found, piece) = found?;
             // The first piece of an entry ends the one before.
             if found.ends_with(&[0, 0]) && !bytes.is_empty() {
-                entries.push(decode(&bytes)?);
+                entries.push(decode(&name, &bytes)?);
                 bytes.clear();
                 if read > most {
                     return Ok(entries);
                 }
             }
+            if bytes.is_empty() {
+                name = *found.first_chunk().ok_or_else(|| invalid("a key of the log is too short"))?;
+            }
             read = read.saturating_add(piece.len());
             bytes.extend_from_slice(&piece);
         }
         if !bytes.is_empty() {
-            entries.push(decode(&bytes)?);
+            entries.push(decode(&name, &bytes)?);
         }
         Ok(entries)
     }
@@ -166,20 +194,6 @@ fn key(index: u64, piece: u16) -> [u8; 10] {
     key[..8].copy_from_slice(&index.to_be_bytes());
     key[8..].copy_from_slice(&piece.to_be_bytes());
     key
-}
-
-fn encode<T: Serialize>(value: &T) -> io::Result<Vec<u8>> {
-    postcard::to_extend(value, vec![FORMAT]).map_err(io::Error::other)
-}
-
-fn decode<T: DeserializeOwned>(bytes: &[u8]) -> io::Result<T> {
-    match bytes.split_first() {
-        Some((&FORMAT, rest)) => postcard::from_bytes(rest).map_err(io::Error::other),
-        Some((&found, _)) if found > FORMAT => {
-            Err(invalid(&format!("the log has format {found}, this program reads up to {FORMAT}; upgrade autoradio")))
-        }
-        _ => Err(invalid("an entry of the log is damaged; remove this node and join anew")),
-    }
 }
 
 fn invalid(what: &str) -> io::Error {
@@ -223,7 +237,7 @@ impl RaftLogStorage<TypeConfig> for LogStore {
 
     async fn save_vote(&mut self, vote: &Vote) -> Result<(), StorageError> {
         self.set_mark(VOTE, vote).map_err(writing)?;
-        self.flusher.wait().await.map_err(writing)
+        self.flusher.vote(*vote).await.map_err(writing)
     }
 
     async fn read_vote(&mut self) -> Result<Option<Vote>, StorageError> {
@@ -247,12 +261,13 @@ impl RaftLogStorage<TypeConfig> for LogStore {
         I: IntoIterator<Item = Entry> + OptionalSend,
         I::IntoIter: OptionalSend,
     {
-        self.write_entries(entries).map_err(writing)?;
-        self.flusher.append(callback);
+        let last = self.write_entries(entries).map_err(writing)?;
+        self.flusher.append(last, callback);
         Ok(())
     }
 
     async fn truncate(&mut self, from: LogId) -> Result<(), StorageError> {
+        self.flusher.truncating().await.map_err(writing)?;
         self.remove(key(from.index, 0).to_vec()..).map_err(writing)?;
         self.flusher.wait().await.map_err(writing)
     }

@@ -1,14 +1,15 @@
 //! Opening a node's folder: identity, log, newest snapshot, and what openraft is told of how to run.
 
-use std::{path::Path, sync::Arc, thread::JoinHandle, time::Duration};
+use std::{io, path::Path, sync::Arc, thread::JoinHandle, time::Duration};
 
 use autoradio_machine::Machine;
 use openraft::{Config, SnapshotPolicy};
 use tokio::sync::watch;
 
 use crate::{
-    Identity, Observer, Options, RaftStatus, StoreError, files, identity,
-    log::LogStore,
+    Identity, Observer, Options, RaftStatus, StoreError, aside, files, identity,
+    log::{self, LogStore},
+    sled_folder::fault,
     snapshot::{Kept, Snapshots},
     state::StateMachine,
     types::{Metrics, SnapshotMeta},
@@ -32,24 +33,42 @@ pub(crate) fn folder(
     let dir = &options.dir;
     let io_error = |source| StoreError::Io { what: format!("making {}", dir.display()), source };
     std::fs::create_dir_all(dir).map_err(io_error)?;
-    match identity::read(dir)? {
-        Some(found) if found == *identity => {}
-        Some(found) => {
-            let reason = format!("it belongs to node {:x} of cluster {:x}", found.node_id, found.cluster_id);
-            return Err(StoreError::Damaged { dir: dir.clone(), reason });
-        }
-        None => {
-            identity::write(dir, identity)?;
-            if let Some(parent) = dir.parent() {
-                files::sync_folder(parent).map_err(io_error)?;
-            }
-        }
+    let found = identity::lives_or(dir, identity)?;
+    if let Some(found) = &found
+        && found != identity
+    {
+        let Identity { cluster_id, node_id } = *found;
+        return Err(StoreError::Foreign { dir: dir.clone(), node_id, cluster_id });
     }
-    let (log, flusher) = LogStore::open(&dir.join("log"))?;
+    let new = found.is_none();
+    if new {
+        set_unborn_aside(dir)?;
+    }
+    let log::Opened { store: log, thread, seen } = LogStore::open(dir, new)?;
+    log.check(&seen).map_err(|error| fault(dir, error))?;
     let snapshots = Snapshots::open(dir.join("snapshots"))
         .map_err(|source| StoreError::Io { what: "opening the snapshots".into(), source })?;
+    if new {
+        // Last: a folder with an identity has all the rest.
+        identity::write(dir, identity)?;
+        dir.parent().map_or(Ok(()), files::sync_folder).map_err(io_error)?;
+        aside::forget(dir).map_err(io_error)?;
+    }
     let kept = restore(dir, &log, &snapshots)?;
-    Ok((log, flusher, StateMachine::new(kept, snapshots, observer)))
+    Ok((log, thread, StateMachine::new(kept, snapshots, observer)))
+}
+
+/// What is there without an identity is of a birth that was cut off: nothing was promised by it. Kept all the same.
+fn set_unborn_aside(dir: &Path) -> Result<(), StoreError> {
+    let log = dir.join("log");
+    if !log.exists() {
+        return Ok(());
+    }
+    let unborn = (0..).map(|n| dir.join(format!("log.unborn-{n}"))).find(|path| !path.exists());
+    let unborn = unborn.unwrap_or_else(|| dir.join("log.unborn"));
+    tracing::warn!(dir = %unborn.display(), "a log that no node had begun to use is set aside");
+    std::fs::rename(&log, &unborn)
+        .map_err(|source| StoreError::Io { what: format!("setting {} aside", log.display()), source })
 }
 
 /// The newest snapshot that can be read, if the log still leads on from it.
@@ -70,6 +89,21 @@ fn restore(dir: &Path, log: &LogStore, snapshots: &Snapshots) -> Result<Option<(
         Ok((meta, machine))
     })
     .transpose()
+}
+
+/// sled panics over damage that its authors did not foresee, and over some failures of the disk.
+pub(crate) fn panicked(dir: &Path, panic: &str) -> StoreError {
+    let of_the_disk = ["os error", "No space left", "StorageFull"].iter().any(|sign| panic.contains(sign));
+    if of_the_disk {
+        StoreError::Io { what: format!("opening {}", dir.display()), source: io::Error::other(panic.to_owned()) }
+    } else {
+        StoreError::Damaged { dir: dir.to_owned(), reason: panic.to_owned() }
+    }
+}
+
+/// What openraft could not start with: the log was read through before, so that this is the disk's or a bug.
+pub(crate) fn unusable(dir: &Path, error: &impl std::fmt::Display) -> StoreError {
+    StoreError::Io { what: format!("starting with {}", dir.display()), source: io::Error::other(error.to_string()) }
 }
 
 pub(crate) fn config(options: &Options, identity: &Identity) -> Config {
