@@ -7,13 +7,7 @@ use std::{
     thread::JoinHandle,
 };
 
-use openraft::storage::LogFlushed;
-use tokio::sync::oneshot;
-
-use crate::{
-    types::{LogId, TypeConfig, Vote},
-    witness::Witness,
-};
+use crate::disk::Done;
 
 /// Appends on their way to the disk; openraft itself has far fewer in flight.
 const WAITERS_MAX: usize = 1_024;
@@ -21,58 +15,24 @@ const WAITERS_MAX: usize = 1_024;
 /// What makes earlier writes durable.
 pub(crate) type Sync = Box<dyn FnMut() -> io::Result<()> + Send>;
 
-pub(crate) enum Waiter {
-    /// The last entry of those appended.
-    Append(Option<LogId>, LogFlushed<TypeConfig>),
-    Vote(Vote, oneshot::Sender<io::Result<()>>),
-    /// Entries are about to be removed: the witness must not speak of them any more.
-    Truncate(oneshot::Sender<io::Result<()>>),
-    Other(oneshot::Sender<io::Result<()>>),
-}
-
 /// The way to the thread; it ends when the last of these is dropped.
 #[derive(Clone)]
 pub(crate) struct Flusher {
-    waiters: SyncSender<Waiter>,
+    waiters: SyncSender<Done>,
 }
 
 impl Flusher {
-    /// `witness` is told of what became durable.
-    pub(crate) fn start(sync: Sync, witness: Witness) -> io::Result<(Self, JoinHandle<()>)> {
+    pub(crate) fn start(sync: Sync) -> io::Result<(Self, JoinHandle<()>)> {
         let (waiters, receiver) = sync_channel(WAITERS_MAX);
-        let run = move || run(&receiver, sync, witness);
-        let thread = std::thread::Builder::new().name("raft-flush".into()).spawn(run)?;
+        let thread = std::thread::Builder::new().name("raft-flush".into()).spawn(move || run(&receiver, sync))?;
         Ok((Self { waiters }, thread))
     }
 
-    /// Tells `callback` when everything written before, up to the entry `last`, is durable.
-    pub(crate) fn append(&self, last: Option<LogId>, callback: LogFlushed<TypeConfig>) {
-        if let Err(lost) = self.waiters.send(Waiter::Append(last, callback))
-            && let Waiter::Append(_, callback) = lost.0
-        {
-            callback.log_io_completed(Err(gone()));
+    /// Tells `done` when everything written before is durable.
+    pub(crate) fn wait(&self, done: Done) {
+        if let Err(lost) = self.waiters.send(done) {
+            (lost.0)(Err(gone()));
         }
-    }
-
-    /// Waits until everything written before, and with it this vote, is durable.
-    pub(crate) async fn vote(&self, vote: Vote) -> io::Result<()> {
-        self.ask(|sender| Waiter::Vote(vote, sender)).await
-    }
-
-    /// Waits until entries may be removed.
-    pub(crate) async fn truncating(&self) -> io::Result<()> {
-        self.ask(Waiter::Truncate).await
-    }
-
-    /// Waits until everything written before is durable.
-    pub(crate) async fn wait(&self) -> io::Result<()> {
-        self.ask(Waiter::Other).await
-    }
-
-    async fn ask(&self, waiter: impl FnOnce(oneshot::Sender<io::Result<()>>) -> Waiter) -> io::Result<()> {
-        let (sender, receiver) = oneshot::channel();
-        self.waiters.send(waiter(sender)).map_err(|_| gone())?;
-        receiver.await.map_err(|_| gone())?
     }
 }
 
@@ -80,7 +40,7 @@ fn gone() -> io::Error {
     io::Error::other("the thread that syncs the log has ended")
 }
 
-fn run(receiver: &Receiver<Waiter>, mut sync: Sync, mut witness: Witness) {
+fn run(receiver: &Receiver<Done>, mut sync: Sync) {
     // After a failure the kernel takes the pages that were not written for clean, and says that all is well the next time:
     // nothing is durable any more until the log was opened anew.
     let mut failed: Option<io::Error> = None;
@@ -88,37 +48,16 @@ fn run(receiver: &Receiver<Waiter>, mut sync: Sync, mut witness: Witness) {
         // Whoever waits now has written before now.
         let waiters: Vec<_> = std::iter::once(first).chain(receiver.try_iter()).collect();
         if failed.is_none()
-            && let Err(error) = sync().and_then(|()| testify(&mut witness, &waiters))
+            && let Err(error) = sync()
         {
             tracing::error!(%error, "the log could not be made durable");
             failed = Some(error);
         }
         for waiter in waiters {
             let result = failed.as_ref().map_or(Ok(()), |e| Err(io::Error::new(e.kind(), e.to_string())));
-            match waiter {
-                Waiter::Append(_, callback) => callback.log_io_completed(result),
-                // Who does not wait any more needs no answer.
-                Waiter::Vote(_, sender) | Waiter::Truncate(sender) | Waiter::Other(sender) => drop(sender.send(result)),
-            }
+            waiter(result);
         }
     }
-}
-
-/// Tells the witness what became durable, in order.
-fn testify(witness: &mut Witness, waiters: &[Waiter]) -> io::Result<()> {
-    let (mut vote, mut last) = (None, None);
-    for waiter in waiters {
-        match waiter {
-            Waiter::Append(entry, _) => last = entry.or(last),
-            Waiter::Vote(given, _) => vote = Some(*given),
-            Waiter::Truncate(_) => {
-                last = None;
-                witness.forget_entries()?;
-            }
-            Waiter::Other(_) => {}
-        }
-    }
-    if vote.is_some() || last.is_some() { witness.note(vote, last) } else { Ok(()) }
 }
 
 #[cfg(test)]
@@ -136,17 +75,21 @@ mod tests {
             *count.lock().unwrap() += 1;
             script.pop().unwrap_or(Ok(()))
         };
-        let dir = tempfile::tempdir().unwrap();
-        let witness = Witness::open(&dir.path().join("witness")).unwrap();
-        (Flusher::start(Box::new(sync), witness).unwrap().0, syncs)
+        (Flusher::start(Box::new(sync)).unwrap().0, syncs)
     }
 
-    #[tokio::test]
-    async fn a_disk_that_failed_once_is_never_believed_again() {
+    fn wait(flusher: &Flusher) -> io::Result<()> {
+        let (sender, receiver) = sync_channel(1);
+        flusher.wait(Box::new(move |result| sender.send(result).expect("it is waited for")));
+        receiver.recv().expect("an answer")
+    }
+
+    #[test]
+    fn a_disk_that_failed_once_is_never_believed_again() {
         let (flusher, syncs) = disk(vec![Ok(()), Err(io::Error::other("no space"))]);
-        assert!(flusher.wait().await.is_ok());
-        assert!(flusher.wait().await.is_err());
-        assert!(flusher.wait().await.unwrap_err().to_string().contains("no space"));
+        assert!(wait(&flusher).is_ok());
+        assert!(wait(&flusher).is_err());
+        assert!(wait(&flusher).unwrap_err().to_string().contains("no space"));
         assert_eq!(*syncs.lock().unwrap(), 2);
     }
 }

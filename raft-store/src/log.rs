@@ -1,43 +1,36 @@
-//! The log, vote and marks in sled.
+//! The log, vote and marks as cells of a [`Disk`].
 //!
-//! sled's `flush()` ends in sync_file_range, which does not reach the disk: every flush is followed by an fdatasync
-//! on our own descriptor of sled's `db` file. Entries are cut into pieces, which keeps sled from putting most of them into
-//! files of their own; the files that it makes all the same are synced by us. Each record has a checksum of ours, and a
-//! witness beside the log tells whether sled gives all that was durable once.
+//! Entries are cut into pieces, which keeps sled from putting most of them into files of their own. Each record has a
+//! checksum of ours, and a witness beside the disk tells whether it gives all that was durable once.
 
 mod check;
 mod record;
 
 use std::{
     fmt::Debug,
-    fs::File,
     io,
-    ops::{Bound, RangeBounds},
-    path::Path,
-    thread::JoinHandle,
+    ops::{Bound, ControlFlow, RangeBounds},
+    sync::{Arc, Mutex},
 };
 
 use openraft::{LogState, OptionalSend, RaftLogReader, StorageIOError, storage::LogFlushed, storage::RaftLogStorage};
 use serde::{Serialize, de::DeserializeOwned};
+use tokio::sync::oneshot;
 
 use crate::{
-    StoreError, files,
-    flusher::Flusher,
-    sled_folder::{Blobs, damaged, open_sled, remove_leftovers},
+    disk::{Disk, Done, Tree},
     types::{Entry, LogId, StorageError, TypeConfig, Vote},
-    witness::{Seen, Witness},
+    witness::Witness,
 };
 
-use record::{FORMAT, decode, encode};
+pub(crate) use record::FORMAT;
+use record::{decode, encode};
 
 const PIECE_BYTES: usize = 100 * 1024;
 /// What one message to a follower carries (or one entry, if that has more): it must get there, and onto the disk, within a
 /// heartbeat, or it would be sent again for ever.
 const READ_BYTES_MAX: usize = 512 * 1024;
 
-/// Written once when the database is made: sled takes a database whose beginning is damaged for an empty one, and a
-/// node that forgot its vote could vote twice.
-const MADE: &str = "made";
 const VOTE: &str = "vote";
 const COMMITTED: &str = "committed";
 const PURGED: &str = "purged";
@@ -45,65 +38,16 @@ const PURGED: &str = "purged";
 /// Log, vote and marks. Clones are one.
 #[derive(Clone)]
 pub(crate) struct LogStore {
-    log: sled::Tree,
-    marks: sled::Tree,
-    flusher: Flusher,
+    disk: Arc<dyn Disk>,
+    /// Told of what became durable, on the thread that makes it so.
+    witness: Option<Arc<Mutex<Witness>>>,
 }
 
-/// A log that was opened: the thread is to be waited for after the store was dropped.
-pub(crate) struct Opened {
-    pub(crate) store: LogStore,
-    pub(crate) thread: JoinHandle<()>,
-    /// What was durable once.
-    pub(crate) seen: Seen,
-}
+const UNPOISONED: &str = "nothing panics while it holds the witness";
 
 impl LogStore {
-    /// Opens the log in `dir`, a node's folder; makes it only where `new` says that the node is being made.
-    pub(crate) fn open(dir: &Path, new: bool) -> Result<Opened, StoreError> {
-        let (dir, witness) = (&dir.join("log"), dir.join("witness"));
-        let is_damaged = |reason: &str| StoreError::Damaged { dir: dir.clone(), reason: reason.into() };
-        let fresh = !dir.join("db").exists();
-        if fresh && !new {
-            return Err(is_damaged("its database is gone"));
-        }
-        let io_error = |what: &str| {
-            let what = format!("{what} {}", dir.display());
-            move |source| StoreError::Io { what, source }
-        };
-        remove_leftovers(dir).map_err(io_error("removing what sled left behind in"))?;
-        let db = open_sled(dir)?;
-        if fresh {
-            // sled never syncs these: without `conf` the database does not open after a power failure.
-            File::open(dir.join("conf")).and_then(|f| f.sync_all()).map_err(io_error("syncing conf in"))?;
-            files::sync_folder(dir).map_err(io_error("syncing"))?;
-        }
-        let file = File::open(dir.join("db")).map_err(io_error("opening db in"))?;
-        let flush = db.clone();
-        let mut blobs = Blobs::of(dir.join("blobs"));
-        let mut sync = move || {
-            flush.flush().map_err(io::Error::other)?;
-            blobs.sync()?;
-            file.sync_data()
-        };
-        let marks = db.open_tree("marks").map_err(|e| damaged(dir, &e))?;
-        let made = marks.get(MADE).map_err(|e| damaged(dir, &e))?;
-        match made.as_deref() {
-            Some(&[FORMAT]) => {}
-            Some(&[found]) if found > FORMAT => {
-                return Err(StoreError::Newer { dir: dir.clone(), found, known: FORMAT });
-            }
-            None if !fresh => return Err(is_damaged("its beginning cannot be read")),
-            _ => {
-                marks.insert(MADE, &[FORMAT]).map_err(|e| damaged(dir, &e))?;
-                sync().map_err(io_error("syncing"))?;
-            }
-        }
-        let witness = Witness::open(&witness).map_err(io_error("opening the witness of"))?;
-        let seen = witness.seen().clone();
-        let (flusher, thread) = Flusher::start(Box::new(sync), witness).map_err(io_error("starting to sync"))?;
-        let log = db.open_tree("log").map_err(|e| damaged(dir, &e))?;
-        Ok(Opened { store: Self { log, marks, flusher }, thread, seen })
+    pub(crate) fn new(disk: Arc<dyn Disk>, witness: Option<Witness>) -> Self {
+        Self { disk, witness: witness.map(|witness| Arc::new(Mutex::new(witness))) }
     }
 
     /// The last entry that was purged, from which a snapshot must take over.
@@ -112,35 +56,54 @@ impl LogStore {
     }
 
     fn mark<T: DeserializeOwned>(&self, name: &str) -> io::Result<Option<T>> {
-        self.marks.get(name)?.map(|bytes| decode(name.as_bytes(), &bytes)).transpose()
+        self.disk.get(Tree::Marks, name.as_bytes())?.map(|bytes| decode(name.as_bytes(), &bytes)).transpose()
     }
 
     fn set_mark<T: Serialize>(&self, name: &str, value: &T) -> io::Result<()> {
-        self.marks.insert(name, encode(name.as_bytes(), value)?)?;
-        Ok(())
+        self.disk.write(Tree::Marks, vec![(name.into(), Some(encode(name.as_bytes(), value)?))])
+    }
+
+    /// Waits until everything written before is durable, and notes it.
+    async fn synced(&self, note: impl FnOnce(&mut Witness) -> io::Result<()> + Send + 'static) -> io::Result<()> {
+        let (sender, receiver) = oneshot::channel();
+        // Who does not wait any more needs no answer.
+        self.sync(note, Box::new(move |result| drop(sender.send(result))));
+        receiver.await.map_err(|_| io::Error::other("the log was closed"))?
+    }
+
+    fn sync(&self, note: impl FnOnce(&mut Witness) -> io::Result<()> + Send + 'static, done: Done) {
+        let witness = self.witness.clone();
+        self.disk.sync(Box::new(move |result| {
+            let noted = result.and_then(|()| match witness {
+                Some(witness) => note(&mut witness.lock().expect(UNPOISONED)),
+                None => Ok(()),
+            });
+            done(noted);
+        }));
     }
 
     /// Writes entries; the last of them.
     fn write_entries(&self, entries: impl IntoIterator<Item = Entry>) -> io::Result<Option<LogId>> {
-        let (mut batch, mut last) = (sled::Batch::default(), None);
+        let (mut cells, mut last) = (Vec::new(), None);
         for entry in entries {
             let index = entry.log_id.index;
             for (piece, bytes) in (0u16..).zip(encode(&index.to_be_bytes(), &entry)?.chunks(PIECE_BYTES)) {
-                batch.insert(key(index, piece).to_vec(), bytes);
+                cells.push((key(index, piece).to_vec(), Some(bytes.to_vec())));
             }
             last = Some(entry.log_id);
         }
-        self.log.apply_batch(batch)?;
+        self.disk.write(Tree::Log, cells)?;
         Ok(last)
     }
 
-    fn remove(&self, range: impl RangeBounds<Vec<u8>>) -> io::Result<()> {
-        let mut batch = sled::Batch::default();
-        for found in self.log.range(range).keys() {
-            batch.remove(found?);
-        }
-        self.log.apply_batch(batch)?;
-        Ok(())
+    /// Removes the cells from `start` on, those from `end` on left out.
+    fn remove(&self, start: &[u8], end: &[u8]) -> io::Result<()> {
+        let mut cells = Vec::new();
+        self.disk.scan(Tree::Log, start, end, &mut |key, _| {
+            cells.push((key.to_vec(), None));
+            Ok(ControlFlow::Continue(()))
+        })?;
+        self.disk.write(Tree::Log, cells)
     }
 
     /// The entries of a range; the first of them only, where they have more than `most` bytes.
@@ -160,22 +123,22 @@ impl LogStore {
         }
         let (mut entries, mut read) = (Vec::new(), 0usize);
         let (mut name, mut bytes): ([u8; 8], Vec<u8>) = ([0; 8], Vec::new());
-        for found in self.log.range(key(start, 0).to_vec()..key(end, 0).to_vec()) {
-            let (found, piece) = found?;
+        self.disk.scan(Tree::Log, &key(start, 0), &key(end, 0), &mut |found, piece| {
             // The first piece of an entry ends the one before.
             if found.ends_with(&[0, 0]) && !bytes.is_empty() {
                 entries.push(decode(&name, &bytes)?);
                 bytes.clear();
                 if read > most {
-                    return Ok(entries);
+                    return Ok(ControlFlow::Break(()));
                 }
             }
             if bytes.is_empty() {
                 name = *found.first_chunk().ok_or_else(|| invalid("a key of the log is too short"))?;
             }
             read = read.saturating_add(piece.len());
-            bytes.extend_from_slice(&piece);
-        }
+            bytes.extend_from_slice(piece);
+            Ok(ControlFlow::Continue(()))
+        })?;
         if !bytes.is_empty() {
             entries.push(decode(&name, &bytes)?);
         }
@@ -183,7 +146,7 @@ impl LogStore {
     }
 
     fn last(&self) -> io::Result<Option<LogId>> {
-        let Some((found, _)) = self.log.last()? else { return Ok(None) };
+        let Some(found) = self.disk.last_key(Tree::Log)? else { return Ok(None) };
         let (index, _) = found.split_first_chunk::<8>().ok_or_else(|| invalid("a key of the log is too short"))?;
         Ok(self.read_entries(u64::from_be_bytes(*index).., usize::MAX)?.last().map(|entry| entry.log_id))
     }
@@ -237,7 +200,8 @@ impl RaftLogStorage<TypeConfig> for LogStore {
 
     async fn save_vote(&mut self, vote: &Vote) -> Result<(), StorageError> {
         self.set_mark(VOTE, vote).map_err(writing)?;
-        self.flusher.vote(*vote).await.map_err(writing)
+        let vote = *vote;
+        self.synced(move |witness| witness.note(Some(vote), None)).await.map_err(writing)
     }
 
     async fn read_vote(&mut self) -> Result<Option<Vote>, StorageError> {
@@ -262,21 +226,22 @@ impl RaftLogStorage<TypeConfig> for LogStore {
         I::IntoIter: OptionalSend,
     {
         let last = self.write_entries(entries).map_err(writing)?;
-        self.flusher.append(last, callback);
+        self.sync(move |witness| witness.note(None, last), Box::new(|result| callback.log_io_completed(result)));
         Ok(())
     }
 
     async fn truncate(&mut self, from: LogId) -> Result<(), StorageError> {
-        self.flusher.truncating().await.map_err(writing)?;
-        self.remove(key(from.index, 0).to_vec()..).map_err(writing)?;
-        self.flusher.wait().await.map_err(writing)
+        // First: the witness must not speak of entries that are about to go.
+        self.synced(Witness::forget_entries).await.map_err(writing)?;
+        self.remove(&key(from.index, 0), &key(u64::MAX, u16::MAX)).map_err(writing)?;
+        self.synced(|_| Ok(())).await.map_err(writing)
     }
 
     /// The mark first: entries that are gone without it would look like a damaged log.
     async fn purge(&mut self, upto: LogId) -> Result<(), StorageError> {
         self.set_mark(PURGED, &upto).map_err(writing)?;
-        self.flusher.wait().await.map_err(writing)?;
-        self.remove(..key(upto.index.saturating_add(1), 0).to_vec()).map_err(writing)
+        self.synced(|_| Ok(())).await.map_err(writing)?;
+        self.remove(&[], &key(upto.index.saturating_add(1), 0)).map_err(writing)
     }
 }
 

@@ -7,12 +7,16 @@ use openraft::{Config, SnapshotPolicy};
 use tokio::sync::watch;
 
 use crate::{
-    Identity, Observer, Options, RaftStatus, StoreError, aside, files, identity,
-    log::{self, LogStore},
+    Disk, Files, Identity, Observer, Options, RaftStatus, StoreError, aside, files,
+    folder_files::FolderFiles,
+    identity,
+    log::LogStore,
+    sled_disk::SledDisk,
     sled_folder::fault,
     snapshot::{Kept, Snapshots},
     state::StateMachine,
     types::{Metrics, SnapshotMeta},
+    witness::Witness,
 };
 
 const INSTALL_SNAPSHOT_TIMEOUT_MS: u64 = 10_000;
@@ -21,41 +25,56 @@ const PAYLOAD_ENTRIES_MAX: u64 = 128;
 /// A message of snapshots and appends must fit the peers' limit with room to spare.
 const SNAPSHOT_CHUNK_BYTES: u64 = 1024 * 1024;
 
-/// Log, the thread that syncs it, and state.
-pub(crate) type Opened = (LogStore, JoinHandle<()>, StateMachine);
+/// What a node keeps: the disk below its log, and the files below its snapshots.
+#[derive(Clone)]
+pub struct Storage {
+    /// The log's.
+    pub disk: Arc<dyn Disk>,
+    /// The snapshots'.
+    pub files: Arc<dyn Files>,
+}
 
-/// Everything that blocks: folder, identity, log, newest snapshot.
-pub(crate) fn folder(
-    options: &Options,
-    identity: &Identity,
-    observer: Arc<dyn Observer>,
-) -> Result<Opened, StoreError> {
+impl std::fmt::Debug for Storage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Storage").field("files", &self.files.folder()).finish_non_exhaustive()
+    }
+}
+
+/// A node's folder, open.
+pub(crate) struct Folder {
+    pub(crate) storage: Storage,
+    pub(crate) witness: Witness,
+    /// Syncs the log; to be waited for after the storage was dropped.
+    pub(crate) flusher: JoinHandle<()>,
+}
+
+/// The folder, its identity checked or written. Blocks.
+pub(crate) fn folder(options: &Options, identity: &Identity) -> Result<Folder, StoreError> {
     let dir = &options.dir;
     let io_error = |source| StoreError::Io { what: format!("making {}", dir.display()), source };
     std::fs::create_dir_all(dir).map_err(io_error)?;
     let found = identity::lives_or(dir, identity)?;
-    if let Some(found) = &found
-        && found != identity
-    {
-        let Identity { cluster_id, node_id } = *found;
+    if let Some(Identity { cluster_id, node_id }) = found.clone().filter(|found| found != identity) {
         return Err(StoreError::Foreign { dir: dir.clone(), node_id, cluster_id });
     }
     let new = found.is_none();
     if new {
         set_unborn_aside(dir)?;
     }
-    let log::Opened { store: log, thread, seen } = LogStore::open(dir, new)?;
-    log.check(&seen).map_err(|error| fault(dir, error))?;
-    let snapshots = Snapshots::open(dir.join("snapshots"))
-        .map_err(|source| StoreError::Io { what: "opening the snapshots".into(), source })?;
+    let (disk, flusher) = SledDisk::open(&dir.join("log"), new)?;
+    let opening = |what: &str| {
+        let what = format!("opening {what} in {}", dir.display());
+        move |source| StoreError::Io { what, source }
+    };
+    let witness = Witness::open(&dir.join("witness")).map_err(opening("the log's witness"))?;
+    let files = FolderFiles::open(dir.join("snapshots")).map_err(opening("the snapshots"))?;
     if new {
         // Last: a folder with an identity has all the rest.
         identity::write(dir, identity)?;
         dir.parent().map_or(Ok(()), files::sync_folder).map_err(io_error)?;
         aside::forget(dir).map_err(io_error)?;
     }
-    let kept = restore(dir, &log, &snapshots)?;
-    Ok((log, thread, StateMachine::new(kept, snapshots, observer)))
+    Ok(Folder { storage: Storage { disk: Arc::new(disk), files: Arc::new(files) }, witness, flusher })
 }
 
 /// What is there without an identity is of a birth that was cut off: nothing was promised by it. Kept all the same.
@@ -71,26 +90,6 @@ fn set_unborn_aside(dir: &Path) -> Result<(), StoreError> {
         .map_err(|source| StoreError::Io { what: format!("setting {} aside", log.display()), source })
 }
 
-/// The newest snapshot that can be read, if the log still leads on from it.
-fn restore(dir: &Path, log: &LogStore, snapshots: &Snapshots) -> Result<Option<(SnapshotMeta, Machine)>, StoreError> {
-    let damaged = |reason: String| StoreError::Damaged { dir: dir.to_owned(), reason };
-    let (kept, wrong) = snapshots.newest()?;
-    for reason in &wrong {
-        tracing::warn!(%reason, "a snapshot cannot be read");
-    }
-    let purged = log.purged().map_err(|source| StoreError::Io { what: "reading the log's marks".into(), source })?;
-    let covered = kept.as_ref().and_then(|k| k.meta.last_log_id).map_or(0, |id| id.index);
-    if purged.is_some_and(|id| id.index > covered) {
-        let gone = format!("no readable snapshot leads to the log's first entry; {}", wrong.join("; "));
-        return Err(damaged(gone));
-    }
-    kept.map(|Kept { meta, machine }| {
-        let machine = Machine::from_snapshot(&machine).map_err(|e| damaged(e.to_string()))?;
-        Ok((meta, machine))
-    })
-    .transpose()
-}
-
 /// sled panics over damage that its authors did not foresee, and over some failures of the disk.
 pub(crate) fn panicked(dir: &Path, panic: &str) -> StoreError {
     let of_the_disk = ["os error", "No space left", "StorageFull"].iter().any(|sign| panic.contains(sign));
@@ -101,9 +100,38 @@ pub(crate) fn panicked(dir: &Path, panic: &str) -> StoreError {
     }
 }
 
-/// What openraft could not start with: the log was read through before, so that this is the disk's or a bug.
-pub(crate) fn unusable(dir: &Path, error: &impl std::fmt::Display) -> StoreError {
-    StoreError::Io { what: format!("starting with {}", dir.display()), source: io::Error::other(error.to_string()) }
+/// Log and state from storage, the log read through: the newest snapshot that can be read, if the log still leads on from
+/// it. Blocks where the files do.
+pub(crate) fn read(
+    dir: &Path,
+    storage: Storage,
+    witness: Option<Witness>,
+    observer: Arc<dyn Observer>,
+) -> Result<(LogStore, StateMachine), StoreError> {
+    let (log, snapshots) = (LogStore::new(storage.disk, witness), Snapshots::new(storage.files));
+    log.check().map_err(|error| fault(dir, error))?;
+    let kept = restore(dir, &log, &snapshots)?;
+    Ok((log, StateMachine::new(kept, snapshots, observer)))
+}
+
+/// The newest snapshot that can be read, if the log still leads on from it.
+fn restore(dir: &Path, log: &LogStore, snapshots: &Snapshots) -> Result<Option<(SnapshotMeta, Machine)>, StoreError> {
+    let damaged = |reason: String| StoreError::Damaged { dir: dir.to_owned(), reason };
+    let (kept, wrong) = snapshots.newest()?;
+    for reason in &wrong {
+        tracing::warn!(%reason, "a snapshot cannot be read");
+    }
+    let purged = log.purged().map_err(|error| fault(dir, error))?;
+    let covered = kept.as_ref().and_then(|k| k.meta.last_log_id).map_or(0, |id| id.index);
+    if purged.is_some_and(|id| id.index > covered) {
+        let gone = format!("no readable snapshot leads to the log's first entry; {}", wrong.join("; "));
+        return Err(damaged(gone));
+    }
+    kept.map(|Kept { meta, machine }| {
+        let machine = Machine::from_snapshot(&machine).map_err(|e| damaged(e.to_string()))?;
+        Ok((meta, machine))
+    })
+    .transpose()
 }
 
 pub(crate) fn config(options: &Options, identity: &Identity) -> Config {

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::{LogStore, VOTE, invalid};
+use super::{COMMITTED, LogStore, UNPOISONED, VOTE, invalid};
 use crate::{
     types::{LogId, Vote},
     witness::Seen,
@@ -13,7 +13,12 @@ const READ_BYTES: usize = 4 * 1024 * 1024;
 
 impl LogStore {
     /// Reads every record and compares with what was durable once. `InvalidData` says what is wrong.
-    pub(crate) fn check(&self, seen: &Seen) -> io::Result<()> {
+    pub(crate) fn check(&self) -> io::Result<()> {
+        let seen = self.witness.as_ref().map(|witness| witness.lock().expect(UNPOISONED).seen().clone());
+        self.check_against(&seen.unwrap_or_default())
+    }
+
+    pub(super) fn check_against(&self, seen: &Seen) -> io::Result<()> {
         let purged = self.purged()?;
         let mut last = purged;
         let mut next = purged.map_or(0, |id| id.index + 1);
@@ -34,6 +39,10 @@ impl LogStore {
                 }
                 (known, last, next) = (true, Some(id), id.index + 1);
             }
+        }
+        let committed = self.mark::<LogId>(COMMITTED)?;
+        if committed > last {
+            return Err(invalid("it ends before what was committed"));
         }
         compare(seen, self.mark::<Vote>(VOTE)?, last)
     }

@@ -1,7 +1,7 @@
 use openraft::{CommittedLeaderId, EntryPayload};
 
 use super::*;
-use crate::types::Payload;
+use crate::{sled_disk::SledDisk, types::Payload, witness::Seen};
 
 fn entry(index: u64, bytes: usize) -> Entry {
     let log_id = LogId::new(CommittedLeaderId::new(1, 1), index);
@@ -9,7 +9,7 @@ fn entry(index: u64, bytes: usize) -> Entry {
 }
 
 fn open(folder: &tempfile::TempDir) -> LogStore {
-    LogStore::open(folder.path(), true).unwrap().store
+    LogStore::new(Arc::new(SledDisk::open(&folder.path().join("log"), true).unwrap().0), None)
 }
 
 #[tokio::test]
@@ -47,16 +47,18 @@ fn a_log_is_whole_or_it_says_what_is_missing() {
         (seen.vote, seen.last) = (vote, last);
         seen
     };
-    let complaint = |seen: &Seen| log.check(seen).expect_err("it is not whole").to_string();
-    log.check(&seen(None, Some(entry(6, 0).log_id))).unwrap();
+    let complaint = |seen: &Seen| log.check_against(seen).expect_err("it is not whole").to_string();
+    log.check_against(&seen(None, Some(entry(6, 0).log_id))).unwrap();
     assert!(complaint(&seen(None, Some(entry(7, 0).log_id))).contains("durable up to entry 7"));
     assert!(complaint(&seen(Some(Vote::new(3, 1)), None)).contains("vote"));
     log.set_mark(VOTE, &Vote::new(3, 1)).unwrap();
-    log.check(&seen(Some(Vote::new(3, 1)), None)).unwrap();
-    log.remove(key(5, 0).to_vec()..key(6, 0).to_vec()).unwrap();
+    log.check_against(&seen(Some(Vote::new(3, 1)), None)).unwrap();
+    let taken = log.disk.get(Tree::Log, &key(5, 0)).unwrap();
+    log.remove(&key(5, 0), &key(6, 0)).unwrap();
     assert!(complaint(&Seen::default()).contains("entry 5 is missing"));
-    log.write_entries([entry(5, 10)]).unwrap();
-    log.check(&Seen::default()).unwrap();
-    log.log.insert(key(5, 0), log.log.get(key(6, 0)).unwrap().unwrap()).unwrap();
+    log.disk.write(Tree::Log, vec![(key(5, 0).to_vec(), taken)]).unwrap();
+    log.check().unwrap();
+    let other = log.disk.get(Tree::Log, &key(6, 0)).unwrap();
+    log.disk.write(Tree::Log, vec![(key(5, 0).to_vec(), other)]).unwrap();
     assert!(complaint(&Seen::default()).contains("checksum"));
 }
