@@ -4,6 +4,7 @@
 mod catalog;
 mod faults;
 mod model;
+mod random;
 mod semantics;
 
 use autoradio_machine::{
