@@ -12,16 +12,12 @@ use crate::tls::{PeerAddress, PeerCommonName};
 
 /// etcd's clients send their token so; the JSON gateway takes `Authorization` (etcd's `rpctypes.TokenFieldName…`).
 const TOKEN: HeaderName = HeaderName::from_static("token");
-/// What etcd's gateway puts on what it passes on.
+/// What the JSON gateway puts on what it passes on, as etcd's does: no certificate speaks for that.
 const GATEWAY: HeaderName = HeaderName::from_static("grpcgateway-accept");
 /// The longest token that is looked at: ours are far shorter.
 const TOKEN_BYTES_MAX: usize = 256;
 /// Bytes of the system's list of users that are looked at.
 const PASSWD_BYTES_MAX: usize = 1 << 20;
-
-/// Marks a request that the JSON gateway made of an HTTP request, as an extension: no certificate speaks for it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ByGateway;
 
 /// Who is at the admin socket, as an extension of its requests: the kernel says which user of the system it is, and who
 /// may open the socket administers the cluster.
@@ -75,7 +71,7 @@ impl Asker {
         if let Some(token) = token(headers) {
             return Self { from, ..Self::by_token(token) };
         }
-        let by_gateway = extensions.get::<ByGateway>().is_some() || headers.contains_key(GATEWAY);
+        let by_gateway = headers.contains_key(GATEWAY);
         let name = extensions.get::<PeerCommonName>().filter(|_| !by_gateway);
         let credentials = name.map_or(Credentials::None, |name| Credentials::CommonName(name.0.clone()));
         Self { credentials, token_index: 0, from }
@@ -158,9 +154,8 @@ mod tests {
         let mut extensions = Extensions::new();
         extensions.insert(PeerCommonName("root".into()));
         assert_eq!(asker(&[(GATEWAY, "x")], &extensions).credentials, Credentials::None);
-        extensions.insert(ByGateway);
-        assert_eq!(asker(&[], &extensions).credentials, Credentials::None);
-        assert_eq!(asker(&[(TOKEN, "t")], &extensions).credentials, Asker::by_token("t").credentials);
+        let with_token = asker(&[(GATEWAY, "x"), (TOKEN, "t")], &extensions);
+        assert_eq!(with_token.credentials, Asker::by_token("t").credentials);
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! the store's history up to the revision of the moment and takes the hub's news from there on: each watch knows the
 //! next revision that it has to see, so that every event is sent once and in order, wherever it comes from.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use autoradio_machine::{Access, Machine, Refusal, Revision};
 use autoradio_proto::etcd::etcdserverpb::{
@@ -21,9 +21,11 @@ use super::{
     error::cancel_reason,
     header,
     hub::News,
-    limits::{ANSWERS_QUEUED, HISTORY_WINDOW, PROGRESS_EVERY, WATCHES_MAX},
+    limits::{ANSWERS_QUEUED, HISTORY_WINDOW, PROGRESS_EVERY, WATCHES_MAX, WATCHES_NODE_MAX},
     require_leader,
+    room::{Room, Taken},
     watcher::Watcher,
+    words,
 };
 use crate::{caller::Asker, context::Context, raft::RaftHandle};
 
@@ -52,6 +54,8 @@ impl Watch for WatchService {
             out: sender,
             watchers: BTreeMap::new(),
             next_id: 0,
+            room: self.context.watch_hub.room().clone(),
+            _place: self.context.watch_hub.room().stream(),
         };
         let led = require_leader::wanted(request.metadata());
         let (raft, stop, requests) = (self.context.raft.clone(), self.context.stop.clone(), request.into_inner());
@@ -77,6 +81,8 @@ struct Watches {
     out: mpsc::Sender<Answer>,
     watchers: BTreeMap<i64, Watcher>,
     next_id: i64,
+    room: Arc<Room>,
+    _place: Taken,
 }
 
 impl Watches {
@@ -91,7 +97,11 @@ impl Watches {
                     Ok(Some(request)) => self.answer(request).await,
                     // A client that has asked for all it wants still listens.
                     Ok(None) => { more = false; Ok(()) }
-                    Err(_) => Err(Gone),
+                    Err(status) => {
+                        // Told without waiting, for a request that is too large; of those that are gone nobody reads it.
+                        let _told = self.out.try_send(Err(words::in_etcds(status)));
+                        Err(Gone)
+                    }
                 },
                 news = self.news.recv() => match news {
                     Ok(News::Events(events, through)) => self.deliver(&events, through).await,
@@ -155,12 +165,21 @@ impl Watches {
 
     /// The watch that is asked for, if it may be. The range is looked at as it is: an open end is no single key.
     async fn permitted(&mut self, request: &WatchCreateRequest, current: Revision) -> Result<Watcher, String> {
-        let mut watcher = Watcher::new(0, request, current)?;
-        let access = Access::Read(&watcher.key, &watcher.end);
+        let key: &[u8] = if request.key.is_empty() { b"\0" } else { &request.key };
+        let access = Access::Read(key, &request.range_end);
         let checked = self.raft.read_as(&self.asker, |machine, who| machine.permit(who, access)).await;
         checked.map_err(|refusal| cancel_reason(&refusal))?;
-        watcher.id = self.free_id(request.watch_id)?;
-        Ok(watcher)
+        let (id, place) = self.place(request.watch_id)?;
+        Watcher::new(id, place, request, current)
+    }
+
+    /// An id, and room for it.
+    fn place(&mut self, wanted: i64) -> Result<(i64, Taken), String> {
+        let place = self
+            .room
+            .watch()
+            .ok_or_else(|| format!("etcdserver: too many watches on this node ({WATCHES_NODE_MAX}); use another"))?;
+        Ok((self.free_id(wanted)?, place))
     }
 
     /// The id asked for, or the next free one for 0.

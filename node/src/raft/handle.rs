@@ -9,7 +9,7 @@ use autoradio_machine::{Catalog, ClusterId, Command, LeaseId, LogIndex, Machine,
 use autoradio_store::{Consensus, ConsensusError, Identity, Proposed, RaftStatus};
 use tokio::{sync::watch, time::timeout};
 
-use super::{LeaseKeeper, RaftError, TokenKeeper, forward, retry::Backoff};
+use super::{LeaseKeeper, Proposals, RaftError, TokenKeeper, forward, retry::Backoff};
 use crate::peer::Peers;
 
 /// How long a proposal or read may take before its outcome is unknown (etcd: 5 s and an election).
@@ -35,6 +35,7 @@ struct Inner {
     lease: watch::Sender<Option<LeaseId>>,
     leases: Mutex<LeaseKeeper>,
     tokens: Mutex<TokenKeeper>,
+    proposals: Proposals,
     started: Instant,
     quota_bytes: u64,
 }
@@ -65,6 +66,7 @@ impl RaftHandle {
             lease: watch::Sender::new(None),
             leases: Mutex::default(),
             tokens: Mutex::default(),
+            proposals: Proposals::default(),
             started: Instant::now(),
             quota_bytes,
         };
@@ -84,6 +86,13 @@ impl RaftHandle {
 
     /// [`RaftHandle::propose`], for who may propose it again.
     pub(super) async fn propose_ref(&self, command: &Command) -> Result<Proposed, RaftError> {
+        let pending = self.inner.proposals.begin();
+        let proposed = self.propose_within_quota(command).await;
+        pending.end(proposed.as_ref().err());
+        proposed
+    }
+
+    async fn propose_within_quota(&self, command: &Command) -> Result<Proposed, RaftError> {
         self.admit(command).await?;
         self.propose_admitted(command).await
     }
@@ -193,6 +202,12 @@ impl RaftHandle {
             }
         }
         Err(RaftError::NoLeader)
+    }
+
+    /// How many proposals of this node are under way, and failed.
+    #[must_use]
+    pub fn proposals(&self) -> &Proposals {
+        &self.inner.proposals
     }
 
     /// Reads this node's state as it is; `f` must be short.

@@ -4,10 +4,14 @@ mod auth;
 mod cluster;
 mod election;
 mod faults;
+mod gateway;
+mod http;
 mod kv;
 mod lease;
+mod limits;
 mod lock;
 mod maintenance;
+mod metrics;
 mod tls;
 mod watch;
 
