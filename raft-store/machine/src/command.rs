@@ -45,6 +45,8 @@ pub enum Command {
         /// The member.
         id: NodeId,
     },
+    /// Join tokens, and the change to TLS.
+    Trust(crate::TrustCommand),
 }
 
 /// The birth of a cluster.

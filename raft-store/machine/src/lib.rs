@@ -19,6 +19,7 @@ mod response;
 mod schema;
 mod snapshot;
 mod span;
+mod trust;
 mod txn;
 
 pub use catalog::{Catalog, Claim};
@@ -36,3 +37,6 @@ pub use origin::{ORIGINS_PREFIX, Origin, claim_origin, origin_key, release_origi
 pub use refusal::Refusal;
 pub use response::{Applied, Response};
 pub use snapshot::SnapshotError;
+pub use trust::{
+    TOKEN_TTL_MAX_MS, TlsChange, Token, TokenId, TokenJoin, TokenState, Trust, TrustCommand, TrustRefusal,
+};

@@ -19,6 +19,7 @@ impl Machine {
         cluster_id: Option<ClusterId>,
         ttls: Vec<(LeaseId, i64)>,
         removed: BTreeSet<NodeId>,
+        trust: crate::Trust,
     ) -> Self {
         let mut leases: BTreeMap<_, _> =
             ttls.into_iter().map(|(id, ttl_s)| (id, Lease { ttl_s, keys: BTreeSet::new() })).collect();
@@ -29,7 +30,7 @@ impl Machine {
         }
         let mut catalog = Catalog::default();
         catalog.read(&store);
-        Self { store, cluster_id, leases, removed, catalog }
+        Self { store, cluster_id, leases, removed, catalog, trust }
     }
 
     /// Reads a range.

@@ -11,7 +11,9 @@ use crate::{
 };
 
 /// The format that this program writes, and the newest that it reads.
-const FORMAT: u8 = 1;
+const FORMAT: u8 = 2;
+/// Before there was anything about trust.
+const FORMAT_WITHOUT_TRUST: u8 = 1;
 const CHECKSUM_BYTES: usize = 4;
 
 /// A snapshot that cannot be read.
@@ -53,8 +55,9 @@ impl Machine {
             leases: self.leases.iter().map(|(id, lease)| (*id, lease.ttl_s)).collect(),
             removed: self.removed.clone(),
         };
-        let mut bytes =
-            postcard::to_extend(&body, vec![FORMAT]).expect("the state is plain data, which postcard always encodes");
+        let plain = "the state is plain data, which postcard always encodes";
+        let bytes = postcard::to_extend(&body, vec![FORMAT]).expect(plain);
+        let mut bytes = postcard::to_extend(&self.trust, bytes).expect(plain);
         bytes.extend(crc32c::crc32c(&bytes).to_be_bytes());
         bytes
     }
@@ -67,15 +70,18 @@ impl Machine {
         let damaged = |what: &str| SnapshotError::Damaged(what.to_owned());
         let (rest, checksum) = bytes.split_last_chunk::<CHECKSUM_BYTES>().ok_or_else(|| damaged("it is cut off"))?;
         match rest.first() {
-            Some(&FORMAT) => {}
+            Some(&(FORMAT | FORMAT_WITHOUT_TRUST)) => {}
             Some(&found) if found > FORMAT => return Err(SnapshotError::Newer { found, known: FORMAT }),
             _ => return Err(damaged("it has no format version")),
         }
         if crc32c::crc32c(rest) != u32::from_be_bytes(*checksum) {
             return Err(damaged("its checksum is wrong"));
         }
-        let body: Body = postcard::from_bytes(&rest[1..]).map_err(|e| SnapshotError::Damaged(e.to_string()))?;
+        let unreadable = |e: postcard::Error| SnapshotError::Damaged(e.to_string());
+        let (body, more): (Body, _) = postcard::take_from_bytes(&rest[1..]).map_err(unreadable)?;
+        let has_trust = rest[0] >= FORMAT;
+        let trust = if has_trust { postcard::from_bytes(more).map_err(unreadable)? } else { crate::Trust::default() };
         let store = Mvcc::from_parts(body.keys, body.current, body.compacted);
-        Ok(Self::from_parts(store, body.cluster_id, body.leases, body.removed))
+        Ok(Self::from_parts(store, body.cluster_id, body.leases, body.removed, trust))
     }
 }

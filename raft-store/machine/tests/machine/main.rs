@@ -5,6 +5,7 @@ mod catalog;
 mod faults;
 mod model;
 mod semantics;
+mod trust;
 
 use autoradio_machine::{
     Applied, Command, Compare, CompareResult, CompareTarget, DeleteRequest, InitRequest, Machine, Member, Op,
