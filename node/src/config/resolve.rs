@@ -41,8 +41,13 @@ pub fn resolve(options: &Options, facts: &Facts) -> Result<Config, ConfigError> 
     let peer_ip = options.peer_ip.or(public_ips.first().copied()).unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
     let peer_listen = peer_listen(options)?;
     let peer_port = peer_listen.first().map_or(2380, SocketAddr::port);
-    let given_peer_urls = urls("initial-advertise-peer-urls", &options.initial_advertise_peer_urls)?;
-    let default_peer_urls = vec![format!("http://{}", SocketAddr::new(peer_ip, peer_port))];
+    let given = options.initial_advertise_peer_urls.iter().filter(|text| !text.is_empty());
+    let given_peer_urls = given.map(|text| peer_url("initial-advertise-peer-urls", text)).collect::<Result<_, _>>()?;
+    // A list says whether its cluster has TLS; a node that was made says it by its certificate, whatever stands here.
+    let has_list =
+        options.initial_cluster.as_deref().is_some_and(|list| !list.is_empty() && !list.contains("=https://"));
+    let scheme = if has_list { "http" } else { "https" };
+    let default_peer_urls = vec![format!("{scheme}://{}", SocketAddr::new(peer_ip, peer_port))];
     let client_listen = listen_urls("listen-client-urls", &options.listen_client_urls)?;
     let client_urls = match urls("advertise-client-urls", &options.advertise_client_urls)? {
         none if none.is_empty() => client_listen.iter().map(|at| format!("http://{at}")).collect(),
@@ -107,7 +112,20 @@ fn peer_listen(options: &Options) -> Result<Vec<SocketAddr>, ConfigError> {
     if options.listen_peer_urls.is_empty() {
         return Ok(vec![SocketAddr::new(options.peer_ip.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)), 2380)]);
     }
-    listen_urls("listen-peer-urls", &options.listen_peer_urls)
+    let plain =
+        |url: &String| url.strip_prefix("https://").map_or_else(|| url.clone(), |rest| format!("http://{rest}"));
+    listen_urls("listen-peer-urls", &options.listen_peer_urls.iter().map(plain).collect::<Vec<_>>())
+}
+
+/// A peer URL: by TLS, or without where it is meant.
+pub(super) fn peer_url(option: &'static str, text: &str) -> Result<String, ConfigError> {
+    match text.strip_prefix("https://") {
+        Some(rest) => {
+            let plain = url(option, &format!("http://{rest}")).map_err(|error| wrong(option, text, error.reason))?;
+            Ok(plain.replacen("http://", "https://", 1))
+        }
+        None => url(option, text),
+    }
 }
 
 fn http_listen(options: &Options, facts: &Facts) -> Result<Vec<SocketAddr>, ConfigError> {

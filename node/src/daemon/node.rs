@@ -17,6 +17,7 @@ use crate::{
     onair::OnAir,
     peer::{self, Loads, Peers},
     raft::{self, Backoff, CatalogObserver, PeerTransport, RaftHandle},
+    trust::{JoinToken, Keyring, Wire},
     view::{self, ViewHandle},
 };
 
@@ -24,6 +25,10 @@ use crate::{
 const SNAPSHOT_EVERY_ENTRIES: u64 = 5_000;
 /// See [`SNAPSHOT_EVERY_ENTRIES`].
 const KEEP_ENTRIES: u64 = 2_000;
+
+/// What a node without TLS says at every start.
+const PLAIN: &str = "connections between the nodes of this cluster are not encrypted, nor does anybody prove who he is: \
+    whoever reaches port 2380 owns the cluster. Turn it to TLS, without an interruption, by: radioctl cluster secure";
 
 /// How long tasks are given to end.
 const TASKS_STOP: Duration = Duration::from_secs(5);
@@ -39,8 +44,10 @@ pub enum Start {
     Found,
     /// As the first member of a new cluster.
     Init,
-    /// As a member of the cluster that this host is of.
+    /// As a member of the cluster that this host is of, without TLS.
     Join(String),
+    /// As a member of the cluster that this host is of, by a join token.
+    JoinByToken(String, JoinToken),
 }
 
 /// A node that runs. Dropping it without [`Node::stop`] leaves its tasks to the runtime.
@@ -128,7 +135,11 @@ impl Core {
         let watch_hub = Arc::new(WatchHub::default());
         let (observer, catalog) = CatalogObserver::channel(vec![watch_hub.clone()]);
         let first = found::first_urls(found.birth.as_ref());
-        let peers = Peers::new(found.identity.clone(), first, catalog.clone());
+        let keyring = Keyring::open(&config.data_dir, &found.identity)?;
+        if keyring.wire() == Wire::Plain {
+            tracing::warn!("{PLAIN}");
+        }
+        let peers = Peers::new(found.identity.clone(), keyring, first, catalog.clone());
         let transport = Arc::new(PeerTransport::new(peers.clone()));
         let options = Options {
             dir: found::raft_dir(&config),
@@ -238,6 +249,7 @@ impl CoreTasks<'_> {
         let stop = || self.stop.clone();
         self.tasks.spawn(raft::keep_leases(raft(), stop()));
         self.tasks.spawn(raft::steward(raft(), self.loads.clone(), stop()));
+        self.tasks.spawn(peer::keep_trust(raft(), stop()));
         self.tasks.spawn(raft::publish_self(raft(), self.context.config.clone(), stop()));
         // Ends with the parts: origins hang on it, and it says good-bye through the consensus.
         self.context.tasks.spawn(raft::hold_node_lease(raft(), self.context.stop.clone()));

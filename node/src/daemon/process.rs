@@ -117,7 +117,10 @@ async fn ask_daemon(path: &Path, start: &Start) -> anyhow::Result<Option<SetupRe
     let mut client = SetupClient::new(channel);
     let asked = async {
         match start {
-            Start::Join(host) => client.join(JoinRequest { host: host.clone() }).await,
+            Start::Join(host) => client.join(JoinRequest { host: host.clone(), token: String::new() }).await,
+            Start::JoinByToken(host, token) => {
+                client.join(JoinRequest { host: host.clone(), token: token.reveal() }).await
+            }
             Start::Init | Start::Found => client.init(InitRequest {}).await,
         }
     };
@@ -136,7 +139,7 @@ fn tell(reply: &SetupReply, name: &str, start: &Start) {
         return;
     }
     match start {
-        Start::Join(_) => {
+        Start::Join(_) | Start::JoinByToken(..) => {
             let (seconds, tenths) = (took_ms / 1_000, took_ms % 1_000 / 100);
             println!("joined in {seconds}.{tenths} s (cluster {cluster_id}, node {node_id}, {role})");
             println!("Next: radioctl status");

@@ -21,7 +21,12 @@ use super::{
     http::{self, Listener},
     socket,
 };
-use crate::{admin, config::Config, context::Context};
+use crate::{
+    admin,
+    config::Config,
+    context::Context,
+    trust::{JoinToken, TokenError},
+};
 
 /// How long a new node is given to be let in and to catch up.
 const SETTLE_LIMIT: Duration = Duration::from_secs(60);
@@ -238,10 +243,16 @@ impl Setup for SetupService {
     }
 
     async fn join(&self, request: Request<JoinRequest>) -> Result<Response<SetupReply>, Status> {
-        let host = request.into_inner().host;
+        let JoinRequest { host, token } = request.into_inner();
         if host.trim().is_empty() {
             return Err(Status::invalid_argument("name a host that is a member: autoradio-node join HOST"));
         }
-        self.set_up(Start::Join(host.trim().to_owned())).await
+        let host = host.trim().to_owned();
+        if token.is_empty() {
+            return self.set_up(Start::Join(host)).await;
+        }
+        let token: JoinToken =
+            token.parse().map_err(|error: TokenError| Status::invalid_argument(error.to_string()))?;
+        self.set_up(Start::JoinByToken(host, token)).await
     }
 }

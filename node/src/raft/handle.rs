@@ -252,7 +252,7 @@ impl RaftHandle {
         self.inner.leases.lock().expect("nothing panics while it holds the leases")
     }
 
-    pub(super) fn peers(&self) -> &Peers {
+    pub(crate) fn peers(&self) -> &Peers {
         &self.inner.peers
     }
 

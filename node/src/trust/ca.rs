@@ -175,7 +175,9 @@ mod tests {
         assert_eq!(spki_hash(again.certificate()).unwrap(), spki_hash(ca.certificate()).unwrap());
         let other = Authority::create(0xc1, NOW).unwrap();
         assert!(Authority::from_key(0xc1, &other.key_pem(), ca.certificate().clone()).is_err());
-        assert!(ca.issue(PeerName { cluster_id: 1, node_id: 7 }, node.public_key_raw(), NOW, CERTIFICATE_LIFE).is_err());
+        assert!(
+            ca.issue(PeerName { cluster_id: 1, node_id: 7 }, node.public_key_raw(), NOW, CERTIFICATE_LIFE).is_err()
+        );
         assert!(!format!("{ca:?}").contains("KeyPair"), "no key in what is logged");
     }
 }

@@ -97,7 +97,8 @@ impl Credentials {
         let Some(text) = files::read(path)? else { return Ok(None) };
         let damaged = |reason: String| TrustError::Damaged { path: path.into(), reason };
         let stored: Stored = serde_json::from_str(&text).map_err(|error| damaged(error.to_string()))?;
-        let der = |pem: &str| CertificateDer::from_pem_slice(pem.as_bytes()).map_err(|error| damaged(error.to_string()));
+        let der =
+            |pem: &str| CertificateDer::from_pem_slice(pem.as_bytes()).map_err(|error| damaged(error.to_string()));
         let Stored { not_before_s, not_after_s, .. } = stored;
         let issued = Issued { certificate: der(&stored.certificate)?, not_before_s, not_after_s };
         let ca = der(&stored.ca)?;

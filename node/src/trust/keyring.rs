@@ -7,6 +7,7 @@ use std::{
 
 use arc_swap::ArcSwapOption;
 use autoradio_store::Identity;
+use rcgen::KeyPair;
 use rustls::{
     ClientConfig, ServerConfig,
     client::{ResolvesClientCert, Resumption},
@@ -139,6 +140,9 @@ impl Keyring {
             wire => wire,
         };
         credentials.store(&inner.folder.join("node.json"))?;
+        if self.authority().is_some_and(|authority| authority.certificate() != credentials.ca()) {
+            inner.authority.store(None);
+        }
         inner.credentials.store(Some(Arc::new(credentials)));
         inner.wire.send_replace(wire);
         Ok(())
@@ -155,7 +159,24 @@ impl Keyring {
             Some(authority) => files::write(&folder.join("ca.key"), &authority.key_pem())?,
             None => files::remove(&folder.join("ca.key"))?,
         }
-        credentials.store(&folder.join("node.json"))
+        credentials.store(&folder.join("node.json"))?;
+        files::remove(&folder.join("joining.key"))
+    }
+
+    /// The key of a node that joins: made once, and kept until it has its certificate.
+    ///
+    /// # Errors
+    /// [`TrustError`].
+    pub fn joining_key(data_dir: &Path) -> Result<KeyPair, TrustError> {
+        let path = data_dir.join("tls/joining.key");
+        if let Some(key) = files::read(&path)?
+            && let Ok(key) = KeyPair::from_pem(&key)
+        {
+            return Ok(key);
+        }
+        let key = KeyPair::generate().map_err(TrustError::crypto("making this node's key"))?;
+        files::write(&path, &key.serialize_pem())?;
+        Ok(key)
     }
 
     /// Takes the CA's key into use, on disk first.

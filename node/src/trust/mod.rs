@@ -2,27 +2,23 @@
 //! nothing of connections: these are made in `peer` alone.
 
 mod ca;
+mod credentials;
 mod error;
 mod files;
-mod follow;
-mod identity;
 mod keyring;
 mod name;
 mod proof;
-mod secret;
 mod token;
 mod verify;
 
 pub use ca::{Authority, CERTIFICATE_LIFE, Issued};
+pub use credentials::Credentials;
 pub use error::TrustError;
-pub use follow::follow;
-pub use identity::Identity;
-pub use keyring::Keyring;
+pub use keyring::{Keyring, Wire};
 pub use name::PeerName;
-pub use proof::{JoinClaim, KeyProof, check_join, check_key, key_hash, sign_join, sign_key};
-pub use secret::{Secret, read_token};
+pub use proof::{EXPORTER_BYTES, EXPORTER_LABEL, JoinClaim, KeyProof, check_join, check_key, key_hash, sign_key};
 pub use token::{JoinToken, TokenError};
-pub use verify::JoinVerifier;
+pub use verify::{Distrust, JoinVerifier, distrust, explain};
 
 use std::{
     sync::Arc,

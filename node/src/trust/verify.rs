@@ -85,9 +85,7 @@ fn named(
     let anchors = [anchor_from_trusted_cert(ca).map_err(unfit)?];
     let algorithms = provider().signature_verification_algorithms;
     EndEntityCert::try_from(certificate)
-        .and_then(|parsed| {
-            parsed.verify_for_usage(algorithms.all, &anchors, others, now, usage, None, None).map(drop)
-        })
+        .and_then(|parsed| parsed.verify_for_usage(algorithms.all, &anchors, others, now, usage, None, None).map(drop))
         .map_err(unfit)?;
     PeerName::of(certificate).ok_or(Distrust::NoName)
 }

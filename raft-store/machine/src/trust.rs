@@ -210,11 +210,7 @@ impl Machine {
         &self.trust
     }
 
-    pub(crate) fn carry_out_trust(
-        &mut self,
-        index: LogIndex,
-        command: &TrustCommand,
-    ) -> Result<Response, Refusal> {
+    pub(crate) fn carry_out_trust(&mut self, index: LogIndex, command: &TrustCommand) -> Result<Response, Refusal> {
         match command {
             TrustCommand::TokenCreate { id, verify_key, learner, now_ms, ends_ms } => {
                 let token = Token {
@@ -272,12 +268,8 @@ impl Machine {
             None => self.insert_member(index, &MemberAdd { learner, ..join.add.clone() })?,
         };
         let token = self.trust.tokens.get_mut(&join.token).expect("it was there a moment ago");
-        token.state = TokenState::Used {
-            node: member.id,
-            name: name.clone(),
-            key_hash: join.key_hash,
-            at_ms: join.now_ms,
-        };
+        token.state =
+            TokenState::Used { node: member.id, name: name.clone(), key_hash: join.key_hash, at_ms: join.now_ms };
         Ok(Response::Member(member))
     }
 }
