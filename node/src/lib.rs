@@ -19,5 +19,6 @@ pub mod onair;
 pub mod peer;
 pub mod raft;
 pub mod status;
+pub mod tls;
 pub mod trust;
 pub mod view;

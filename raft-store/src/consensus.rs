@@ -17,13 +17,14 @@ use openraft::{
 use tokio::sync::watch;
 
 use crate::{
-    ConsensusError, Identity, Observer, Options, RaftStatus, Role, RpcKind, StoreError, Transport,
+    ConsensusError, Identity, Observer, Options, RaftStatus, Role, RpcKind, Storage, StoreError, Transport,
     barrier::Barrier,
     identity,
+    log::LogStore,
     network::{self, Network},
     open,
     proposals::Proposals,
-    state::SharedMachine,
+    state::{SharedMachine, StateMachine},
     types::{Outcome, Payload, Peer, Reply, TypeConfig},
 };
 
@@ -86,26 +87,56 @@ impl Consensus {
         transport: Arc<dyn Transport>,
         observer: Arc<dyn Observer>,
     ) -> Result<Self, StoreError> {
-        let config = open::config(&options, &identity);
-        let io_error = |what: &str, e: &dyn std::fmt::Display| StoreError::Io {
-            what: what.into(),
-            source: std::io::Error::other(e.to_string()),
-        };
-        let config = config.validate().map_err(|e| io_error("checking the consensus' options", &e))?;
-        let (node_id, dir) = (identity.node_id, options.dir.clone());
-        let unheard_max_ms = (options.election.1 * UNHEARD_ELECTIONS).as_millis().try_into().unwrap_or(u64::MAX);
-        let (log, flusher, state) = tokio::task::spawn_blocking(move || open::folder(&options, &identity, observer))
+        let (of, who) = (options.clone(), identity.clone());
+        let opened = tokio::task::spawn_blocking(move || {
+            let (storage, flusher) = open::folder(&of, &who)?;
+            Ok::<_, StoreError>((open::read(&of.dir, storage, observer)?, flusher))
+        });
+        let ((log, state), flusher) = opened
             .await
             // What is damaged in a way that its authors did not foresee makes them panic.
-            .map_err(|e| StoreError::Damaged { dir: dir.clone(), reason: e.to_string() })??;
+            .map_err(|e| StoreError::Damaged { dir: options.dir.clone(), reason: e.to_string() })??;
+        Self::run(&options, &identity, transport, log, state, Some(flusher)).await
+    }
+
+    /// Starts the consensus on storage of the caller's, which has the identity's history or none; `options.dir` is
+    /// only a name. For simulations: what a folder keeps is checked by [`Consensus::open`] alone.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn start(
+        options: Options,
+        identity: Identity,
+        storage: Storage,
+        transport: Arc<dyn Transport>,
+        observer: Arc<dyn Observer>,
+    ) -> Result<Self, StoreError> {
+        let (log, state) = open::read(&options.dir, storage, observer)?;
+        Self::run(&options, &identity, transport, log, state, None).await
+    }
+
+    async fn run(
+        options: &Options,
+        identity: &Identity,
+        transport: Arc<dyn Transport>,
+        log: LogStore,
+        state: StateMachine,
+        flusher: Option<JoinHandle<()>>,
+    ) -> Result<Self, StoreError> {
+        let wrong = |e: &dyn std::fmt::Display| StoreError::Io {
+            what: "checking the consensus' options".into(),
+            source: std::io::Error::other(e.to_string()),
+        };
+        let config = open::config(options, identity).validate().map_err(|e| wrong(&e))?;
+        let unheard_max_ms = (options.election.1 * UNHEARD_ELECTIONS).as_millis().try_into().unwrap_or(u64::MAX);
         let machine = state.machine();
-        let raft = Raft::new(node_id, Arc::new(config), Network { transport }, log, state)
+        let raft = Raft::new(identity.node_id, Arc::new(config), Network { transport }, log, state)
             .await
-            .map_err(|e| StoreError::Damaged { dir, reason: e.to_string() })?;
+            .map_err(|e| StoreError::Damaged { dir: options.dir.clone(), reason: e.to_string() })?;
         let (status, reads, writes) = (open::follow(raft.metrics()), raft.clone(), raft.clone());
         let barrier = Barrier::start(move || read_round(reads.clone()));
         let proposals = Proposals::start(move |commands| write_round(writes.clone(), commands));
-        let flusher = Arc::new(Mutex::new(Some(flusher)));
+        let flusher = Arc::new(Mutex::new(flusher));
         Ok(Self { raft, machine, barrier, proposals, unheard_max_ms, status, flusher })
     }
 

@@ -7,10 +7,7 @@ use std::{
     thread::JoinHandle,
 };
 
-use openraft::storage::LogFlushed;
-use tokio::sync::oneshot;
-
-use crate::types::TypeConfig;
+use crate::disk::Done;
 
 /// Appends on their way to the disk; openraft itself has far fewer in flight.
 const WAITERS_MAX: usize = 1_024;
@@ -18,15 +15,10 @@ const WAITERS_MAX: usize = 1_024;
 /// What makes earlier writes durable.
 pub(crate) type Sync = Box<dyn FnMut() -> io::Result<()> + Send>;
 
-pub(crate) enum Waiter {
-    Append(LogFlushed<TypeConfig>),
-    Other(oneshot::Sender<io::Result<()>>),
-}
-
 /// The way to the thread; it ends when the last of these is dropped.
 #[derive(Clone)]
 pub(crate) struct Flusher {
-    waiters: SyncSender<Waiter>,
+    waiters: SyncSender<Done>,
 }
 
 impl Flusher {
@@ -36,20 +28,11 @@ impl Flusher {
         Ok((Self { waiters }, thread))
     }
 
-    /// Tells `callback` when everything written before is durable.
-    pub(crate) fn append(&self, callback: LogFlushed<TypeConfig>) {
-        if let Err(lost) = self.waiters.send(Waiter::Append(callback))
-            && let Waiter::Append(callback) = lost.0
-        {
-            callback.log_io_completed(Err(gone()));
+    /// Tells `done` when everything written before is durable.
+    pub(crate) fn wait(&self, done: Done) {
+        if let Err(lost) = self.waiters.send(done) {
+            (lost.0)(Err(gone()));
         }
-    }
-
-    /// Waits until everything written before is durable.
-    pub(crate) async fn wait(&self) -> io::Result<()> {
-        let (sender, receiver) = oneshot::channel();
-        self.waiters.send(Waiter::Other(sender)).map_err(|_| gone())?;
-        receiver.await.map_err(|_| gone())?
     }
 }
 
@@ -57,7 +40,7 @@ fn gone() -> io::Error {
     io::Error::other("the thread that syncs the log has ended")
 }
 
-fn run(receiver: &Receiver<Waiter>, mut sync: Sync) {
+fn run(receiver: &Receiver<Done>, mut sync: Sync) {
     // After a failure the kernel takes the pages that were not written for clean, and says that all is well the next time:
     // nothing is durable any more until the log was opened anew.
     let mut failed: Option<io::Error> = None;
@@ -72,11 +55,7 @@ fn run(receiver: &Receiver<Waiter>, mut sync: Sync) {
         }
         for waiter in waiters {
             let result = failed.as_ref().map_or(Ok(()), |e| Err(io::Error::new(e.kind(), e.to_string())));
-            match waiter {
-                Waiter::Append(callback) => callback.log_io_completed(result),
-                // Who does not wait any more needs no answer.
-                Waiter::Other(sender) => drop(sender.send(result)),
-            }
+            waiter(result);
         }
     }
 }
@@ -99,12 +78,18 @@ mod tests {
         (Flusher::start(Box::new(sync)).unwrap().0, syncs)
     }
 
-    #[tokio::test]
-    async fn a_disk_that_failed_once_is_never_believed_again() {
+    fn wait(flusher: &Flusher) -> io::Result<()> {
+        let (sender, receiver) = sync_channel(1);
+        flusher.wait(Box::new(move |result| sender.send(result).expect("it is waited for")));
+        receiver.recv().expect("an answer")
+    }
+
+    #[test]
+    fn a_disk_that_failed_once_is_never_believed_again() {
         let (flusher, syncs) = disk(vec![Ok(()), Err(io::Error::other("no space"))]);
-        assert!(flusher.wait().await.is_ok());
-        assert!(flusher.wait().await.is_err());
-        assert!(flusher.wait().await.unwrap_err().to_string().contains("no space"));
+        assert!(wait(&flusher).is_ok());
+        assert!(wait(&flusher).is_err());
+        assert!(wait(&flusher).unwrap_err().to_string().contains("no space"));
         assert_eq!(*syncs.lock().unwrap(), 2);
     }
 }

@@ -2,9 +2,11 @@
 
 mod barrier;
 mod consensus;
+mod disk;
 mod error;
 mod files;
 mod flusher;
+mod folder_files;
 mod identity;
 mod log;
 mod membership;
@@ -13,6 +15,7 @@ mod observer;
 mod open;
 mod options;
 mod proposals;
+mod sled_disk;
 mod sled_folder;
 mod snapshot;
 mod state;
@@ -21,9 +24,11 @@ mod transport;
 mod types;
 
 pub use consensus::{Consensus, Proposed};
+pub use disk::{Cell, Disk, Done, Files, Tree, Visit};
 pub use error::{ConsensusError, StoreError};
 pub use identity::Identity;
 pub use observer::Observer;
+pub use open::Storage;
 pub use options::Options;
 pub use status::{RaftStatus, Role};
 pub use transport::{BoxFuture, RpcKind, Transport, TransportError};

@@ -1,38 +1,30 @@
-//! The log, vote and marks in sled.
+//! The log, vote and marks as cells of a [`Disk`].
 //!
-//! sled's `flush()` ends in sync_file_range, which does not reach the disk: every flush is followed by an fdatasync
-//! on our own descriptor of sled's `db` file. Entries are cut into pieces, which keeps sled from putting most of them into
-//! files of their own; the files that it makes all the same are synced by us.
+//! Entries are cut into pieces, which keeps sled from putting most of them into files of their own.
 
 use std::{
     fmt::Debug,
-    fs::File,
     io,
-    ops::{Bound, RangeBounds},
-    path::Path,
-    thread::JoinHandle,
+    ops::{Bound, ControlFlow, RangeBounds},
+    sync::Arc,
 };
 
 use openraft::{LogState, OptionalSend, RaftLogReader, StorageIOError, storage::LogFlushed, storage::RaftLogStorage};
 use serde::{Serialize, de::DeserializeOwned};
+use tokio::sync::oneshot;
 
 use crate::{
-    StoreError, files,
-    flusher::Flusher,
-    sled_folder::{Blobs, damaged, open_sled},
+    disk::{Disk, Tree},
     types::{Entry, LogId, StorageError, TypeConfig, Vote},
 };
 
 /// The format of values that this program writes, and the newest that it reads.
-const FORMAT: u8 = 1;
+pub(crate) const FORMAT: u8 = 1;
 const PIECE_BYTES: usize = 100 * 1024;
 /// What one message to a follower carries (or one entry, if that has more): it must get there, and onto the disk, within a
 /// heartbeat, or it would be sent again for ever.
 const READ_BYTES_MAX: usize = 512 * 1024;
 
-/// Written once when the database is made: sled takes a database whose beginning is damaged for an empty one, and a
-/// node that forgot its vote could vote twice.
-const MADE: &str = "made";
 const VOTE: &str = "vote";
 const COMMITTED: &str = "committed";
 const PURGED: &str = "purged";
@@ -40,48 +32,12 @@ const PURGED: &str = "purged";
 /// Log, vote and marks. Clones are one.
 #[derive(Clone)]
 pub(crate) struct LogStore {
-    log: sled::Tree,
-    marks: sled::Tree,
-    flusher: Flusher,
+    disk: Arc<dyn Disk>,
 }
 
 impl LogStore {
-    /// Opens or makes it in `dir`; also gives the thread to wait for after the store was dropped.
-    pub(crate) fn open(dir: &Path) -> Result<(Self, JoinHandle<()>), StoreError> {
-        let fresh = !dir.join("db").exists();
-        let db = open_sled(dir)?;
-        let io_error = |what: &str| {
-            let what = format!("{what} {}", dir.display());
-            move |source| StoreError::Io { what, source }
-        };
-        if fresh {
-            // sled never syncs these: without `conf` the database does not open after a power failure.
-            File::open(dir.join("conf")).and_then(|f| f.sync_all()).map_err(io_error("syncing conf in"))?;
-            files::sync_folder(dir).map_err(io_error("syncing"))?;
-        }
-        let file = File::open(dir.join("db")).map_err(io_error("opening db in"))?;
-        let flush = db.clone();
-        let mut blobs = Blobs::of(dir.join("blobs"));
-        let mut sync = move || {
-            flush.flush().map_err(io::Error::other)?;
-            blobs.sync()?;
-            file.sync_data()
-        };
-        let marks = db.open_tree("marks").map_err(|e| damaged(dir, &e))?;
-        if fresh {
-            marks.insert(MADE, &[FORMAT]).map_err(|e| damaged(dir, &e))?;
-            sync().map_err(io_error("syncing"))?;
-        } else if !marks.contains_key(MADE).map_err(|e| damaged(dir, &e))? {
-            return Err(StoreError::Damaged { dir: dir.to_owned(), reason: "its beginning cannot be read".into() });
-        }
-        Self::with_sync(&db, dir, Box::new(sync))
-    }
-
-    fn with_sync(db: &sled::Db, dir: &Path, sync: crate::flusher::Sync) -> Result<(Self, JoinHandle<()>), StoreError> {
-        let tree = |name: &str| db.open_tree(name).map_err(|e| damaged(dir, &e));
-        let (flusher, thread) = Flusher::start(sync)
-            .map_err(|source| StoreError::Io { what: "starting the thread that syncs the log".into(), source })?;
-        Ok((Self { log: tree("log")?, marks: tree("marks")?, flusher }, thread))
+    pub(crate) fn new(disk: Arc<dyn Disk>) -> Self {
+        Self { disk }
     }
 
     /// The last entry that was purged, from which a snapshot must take over.
@@ -90,32 +46,39 @@ impl LogStore {
     }
 
     fn mark<T: DeserializeOwned>(&self, name: &str) -> io::Result<Option<T>> {
-        self.marks.get(name)?.map(|bytes| decode(&bytes)).transpose()
+        self.disk.get(Tree::Marks, name.as_bytes())?.map(|bytes| decode(&bytes)).transpose()
     }
 
     fn set_mark<T: Serialize>(&self, name: &str, value: &T) -> io::Result<()> {
-        self.marks.insert(name, encode(value)?)?;
-        Ok(())
+        self.disk.write(Tree::Marks, vec![(name.into(), Some(encode(value)?))])
+    }
+
+    /// Waits until everything written before is durable.
+    async fn synced(&self) -> io::Result<()> {
+        let (sender, receiver) = oneshot::channel();
+        // Who does not wait any more needs no answer.
+        self.disk.sync(Box::new(move |result| drop(sender.send(result))));
+        receiver.await.map_err(|_| io::Error::other("the log was closed"))?
     }
 
     fn write_entries(&self, entries: impl IntoIterator<Item = Entry>) -> io::Result<()> {
-        let mut batch = sled::Batch::default();
+        let mut cells = Vec::new();
         for entry in entries {
             for (piece, bytes) in (0u16..).zip(encode(&entry)?.chunks(PIECE_BYTES)) {
-                batch.insert(key(entry.log_id.index, piece).to_vec(), bytes);
+                cells.push((key(entry.log_id.index, piece).to_vec(), Some(bytes.to_vec())));
             }
         }
-        self.log.apply_batch(batch)?;
-        Ok(())
+        self.disk.write(Tree::Log, cells)
     }
 
-    fn remove(&self, range: impl RangeBounds<Vec<u8>>) -> io::Result<()> {
-        let mut batch = sled::Batch::default();
-        for found in self.log.range(range).keys() {
-            batch.remove(found?);
-        }
-        self.log.apply_batch(batch)?;
-        Ok(())
+    /// Removes the cells from `start` on, those from `end` on left out.
+    fn remove(&self, start: &[u8], end: &[u8]) -> io::Result<()> {
+        let mut cells = Vec::new();
+        self.disk.scan(Tree::Log, start, end, &mut |key, _| {
+            cells.push((key.to_vec(), None));
+            Ok(ControlFlow::Continue(()))
+        })?;
+        self.disk.write(Tree::Log, cells)
     }
 
     /// The entries of a range; the first of them only, where they have more than `most` bytes.
@@ -135,19 +98,19 @@ impl LogStore {
         }
         let (mut entries, mut read) = (Vec::new(), 0usize);
         let mut bytes: Vec<u8> = Vec::new();
-        for found in self.log.range(key(start, 0).to_vec()..key(end, 0).to_vec()) {
-            let (found, piece) = found?;
+        self.disk.scan(Tree::Log, &key(start, 0), &key(end, 0), &mut |found, piece| {
             // The first piece of an entry ends the one before.
             if found.ends_with(&[0, 0]) && !bytes.is_empty() {
                 entries.push(decode(&bytes)?);
                 bytes.clear();
                 if read > most {
-                    return Ok(entries);
+                    return Ok(ControlFlow::Break(()));
                 }
             }
             read = read.saturating_add(piece.len());
-            bytes.extend_from_slice(&piece);
-        }
+            bytes.extend_from_slice(piece);
+            Ok(ControlFlow::Continue(()))
+        })?;
         if !bytes.is_empty() {
             entries.push(decode(&bytes)?);
         }
@@ -155,7 +118,7 @@ impl LogStore {
     }
 
     fn last(&self) -> io::Result<Option<LogId>> {
-        let Some((found, _)) = self.log.last()? else { return Ok(None) };
+        let Some(found) = self.disk.last_key(Tree::Log)? else { return Ok(None) };
         let (index, _) = found.split_first_chunk::<8>().ok_or_else(|| invalid("a key of the log is too short"))?;
         Ok(self.read_entries(u64::from_be_bytes(*index).., usize::MAX)?.last().map(|entry| entry.log_id))
     }
@@ -223,7 +186,7 @@ impl RaftLogStorage<TypeConfig> for LogStore {
 
     async fn save_vote(&mut self, vote: &Vote) -> Result<(), StorageError> {
         self.set_mark(VOTE, vote).map_err(writing)?;
-        self.flusher.wait().await.map_err(writing)
+        self.synced().await.map_err(writing)
     }
 
     async fn read_vote(&mut self) -> Result<Option<Vote>, StorageError> {
@@ -248,20 +211,20 @@ impl RaftLogStorage<TypeConfig> for LogStore {
         I::IntoIter: OptionalSend,
     {
         self.write_entries(entries).map_err(writing)?;
-        self.flusher.append(callback);
+        self.disk.sync(Box::new(|result| callback.log_io_completed(result)));
         Ok(())
     }
 
     async fn truncate(&mut self, from: LogId) -> Result<(), StorageError> {
-        self.remove(key(from.index, 0).to_vec()..).map_err(writing)?;
-        self.flusher.wait().await.map_err(writing)
+        self.remove(&key(from.index, 0), &key(u64::MAX, u16::MAX)).map_err(writing)?;
+        self.synced().await.map_err(writing)
     }
 
     /// The mark first: entries that are gone without it would look like a damaged log.
     async fn purge(&mut self, upto: LogId) -> Result<(), StorageError> {
         self.set_mark(PURGED, &upto).map_err(writing)?;
-        self.flusher.wait().await.map_err(writing)?;
-        self.remove(..key(upto.index.saturating_add(1), 0).to_vec()).map_err(writing)
+        self.synced().await.map_err(writing)?;
+        self.remove(&[], &key(upto.index.saturating_add(1), 0)).map_err(writing)
     }
 }
 

@@ -7,8 +7,11 @@ use openraft::{Config, SnapshotPolicy};
 use tokio::sync::watch;
 
 use crate::{
-    Identity, Observer, Options, RaftStatus, StoreError, files, identity,
+    Disk, Files, Identity, Observer, Options, RaftStatus, StoreError, files,
+    folder_files::FolderFiles,
+    identity,
     log::LogStore,
+    sled_disk::SledDisk,
     snapshot::{Kept, Snapshots},
     state::StateMachine,
     types::{Metrics, SnapshotMeta},
@@ -20,15 +23,23 @@ const PAYLOAD_ENTRIES_MAX: u64 = 128;
 /// A message of snapshots and appends must fit the peers' limit with room to spare.
 const SNAPSHOT_CHUNK_BYTES: u64 = 1024 * 1024;
 
-/// Log, the thread that syncs it, and state.
-pub(crate) type Opened = (LogStore, JoinHandle<()>, StateMachine);
+/// What a node keeps: the disk below its log, and the files below its snapshots.
+#[derive(Clone)]
+pub struct Storage {
+    /// The log's.
+    pub disk: Arc<dyn Disk>,
+    /// The snapshots'.
+    pub files: Arc<dyn Files>,
+}
 
-/// Everything that blocks: folder, identity, log, newest snapshot.
-pub(crate) fn folder(
-    options: &Options,
-    identity: &Identity,
-    observer: Arc<dyn Observer>,
-) -> Result<Opened, StoreError> {
+impl std::fmt::Debug for Storage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Storage").field("files", &self.files.folder()).finish_non_exhaustive()
+    }
+}
+
+/// The folder, its identity checked or written; also the thread that syncs the log. Blocks.
+pub(crate) fn folder(options: &Options, identity: &Identity) -> Result<(Storage, JoinHandle<()>), StoreError> {
     let dir = &options.dir;
     let io_error = |source| StoreError::Io { what: format!("making {}", dir.display()), source };
     std::fs::create_dir_all(dir).map_err(io_error)?;
@@ -45,11 +56,22 @@ pub(crate) fn folder(
             }
         }
     }
-    let (log, flusher) = LogStore::open(&dir.join("log"))?;
-    let snapshots = Snapshots::open(dir.join("snapshots"))
+    let (disk, flusher) = SledDisk::open(&dir.join("log"))?;
+    let files = FolderFiles::open(dir.join("snapshots"))
         .map_err(|source| StoreError::Io { what: "opening the snapshots".into(), source })?;
+    Ok((Storage { disk: Arc::new(disk), files: Arc::new(files) }, flusher))
+}
+
+/// Log and state from storage: the newest snapshot that can be read, if the log still leads on from it. Blocks where
+/// the files do.
+pub(crate) fn read(
+    dir: &Path,
+    storage: Storage,
+    observer: Arc<dyn Observer>,
+) -> Result<(LogStore, StateMachine), StoreError> {
+    let (log, snapshots) = (LogStore::new(storage.disk), Snapshots::new(storage.files));
     let kept = restore(dir, &log, &snapshots)?;
-    Ok((log, flusher, StateMachine::new(kept, snapshots, observer)))
+    Ok((log, StateMachine::new(kept, snapshots, observer)))
 }
 
 /// The newest snapshot that can be read, if the log still leads on from it.

@@ -1,12 +1,11 @@
 //! Snapshots as files: written whole or not at all, checked when read, two kept.
 
 use std::{
-    fs, io,
-    path::{Path, PathBuf},
+    io,
     sync::{Arc, Mutex},
 };
 
-use crate::{StoreError, files, types::SnapshotMeta};
+use crate::{StoreError, disk::Files, types::SnapshotMeta};
 
 /// The format that this program writes, and the newest that it reads.
 const FORMAT: u8 = 1;
@@ -15,9 +14,9 @@ const KEPT: usize = 2;
 const CHECKSUM_BYTES: usize = 4;
 
 /// The folder of snapshots.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Snapshots {
-    dir: PathBuf,
+    files: Arc<dyn Files>,
     /// One is written, or looked for, at a time: a snapshot that is built and one that is received may come together.
     turn: Arc<Mutex<()>>,
 }
@@ -31,25 +30,29 @@ pub(crate) struct Kept {
 }
 
 impl Snapshots {
-    pub(crate) fn open(dir: PathBuf) -> io::Result<Self> {
-        fs::create_dir_all(&dir)?;
-        for entry in fs::read_dir(&dir)? {
-            let path = entry?.path();
-            // A write that was cut off.
-            if path.extension().is_some_and(|e| e == "tmp") {
-                fs::remove_file(path)?;
-            }
+    pub(crate) fn new(files: Arc<dyn Files>) -> Self {
+        Self { files, turn: Arc::default() }
+    }
+
+    /// Does what may wait for a disk where it holds nobody up; fails where that panicked.
+    pub(crate) async fn run<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&Self) -> T + Send + 'static,
+    ) -> Result<T, tokio::task::JoinError> {
+        if !self.files.blocks() {
+            return Ok(job(self));
         }
-        Ok(Self { dir, turn: Arc::default() })
+        let snapshots = self.clone();
+        tokio::task::spawn_blocking(move || job(&snapshots)).await
     }
 
     /// Files, newest first: names sort by index.
-    fn files(&self) -> io::Result<Vec<PathBuf>> {
-        let mut files: Vec<_> = fs::read_dir(&self.dir)?.map(|e| e.map(|e| e.path())).collect::<Result<_, _>>()?;
-        files.retain(|path| path.extension().is_some_and(|e| e == "snap"));
-        files.sort();
-        files.reverse();
-        Ok(files)
+    fn names(&self) -> io::Result<Vec<String>> {
+        let mut names = self.files.list()?;
+        names.retain(|name| name.ends_with(".snap"));
+        names.sort();
+        names.reverse();
+        Ok(names)
     }
 
     pub(crate) fn write(&self, kept: &Kept) -> io::Result<()> {
@@ -63,25 +66,25 @@ impl Snapshots {
         bytes.extend(crc32c::crc32c(&bytes).to_be_bytes());
         let _turn = self.turn.lock().expect(UNPOISONED);
         let (index, term) = kept.meta.last_log_id.map_or((0, 0), |id| (id.index, id.leader_id.term));
-        files::replace(&self.dir.join(format!("snapshot-{index:020}-{term:010}.snap")), &bytes)?;
-        for old in self.files()?.into_iter().skip(KEPT) {
-            fs::remove_file(old)?;
+        self.files.replace(&format!("snapshot-{index:020}-{term:010}.snap"), &bytes)?;
+        for old in self.names()?.into_iter().skip(KEPT) {
+            self.files.remove(&old)?;
         }
         Ok(())
     }
 
     /// The newest snapshot that can be read, and what was wrong with newer ones.
     pub(crate) fn newest(&self) -> Result<(Option<Kept>, Vec<String>), StoreError> {
-        let listing = |source| StoreError::Io { what: format!("listing {}", self.dir.display()), source };
+        let dir = self.files.folder();
+        let listing = |source| StoreError::Io { what: format!("listing {}", dir.display()), source };
         let _turn = self.turn.lock().expect(UNPOISONED);
         let mut wrong = Vec::new();
-        for path in self.files().map_err(listing)? {
-            match read(&path) {
+        for name in self.names().map_err(listing)? {
+            let bytes = self.files.read(&name).map_err(|e| Unreadable::Damaged(e.to_string()));
+            match bytes.and_then(|bytes| read(&bytes)) {
                 Ok(kept) => return Ok((Some(kept), wrong)),
-                Err(Unreadable::Newer(found)) => {
-                    return Err(StoreError::Newer { dir: self.dir.clone(), found, known: FORMAT });
-                }
-                Err(Unreadable::Damaged(reason)) => wrong.push(format!("{}: {reason}", path.display())),
+                Err(Unreadable::Newer(found)) => return Err(StoreError::Newer { dir, found, known: FORMAT }),
+                Err(Unreadable::Damaged(reason)) => wrong.push(format!("{}: {reason}", dir.join(name).display())),
             }
         }
         Ok((None, wrong))
@@ -93,9 +96,8 @@ enum Unreadable {
     Damaged(String),
 }
 
-fn read(path: &Path) -> Result<Kept, Unreadable> {
+fn read(bytes: &[u8]) -> Result<Kept, Unreadable> {
     let damaged = |reason: &str| Unreadable::Damaged(reason.to_owned());
-    let bytes = fs::read(path).map_err(|e| Unreadable::Damaged(e.to_string()))?;
     let (body, checksum) = bytes.split_last_chunk::<CHECKSUM_BYTES>().ok_or_else(|| damaged("it is cut off"))?;
     let rest = body.strip_prefix(MAGIC).ok_or_else(|| damaged("it is no snapshot"))?;
     let (&format, rest) = rest.split_first().ok_or_else(|| damaged("it is cut off"))?;

@@ -107,11 +107,9 @@ impl RaftSnapshotBuilder<TypeConfig> for Builder {
     async fn build_snapshot(&mut self) -> Result<Snapshot, StorageError> {
         let missing = || failed(ErrorVerb::Write, &std::io::Error::other("a snapshot is built once"));
         let kept = self.kept.take().ok_or_else(missing)?;
-        let snapshots = self.snapshots.clone();
-        let kept = tokio::task::spawn_blocking(move || snapshots.write(&kept).map(|()| kept))
-            .await
-            .map_err(|e| failed(ErrorVerb::Write, &e))?
-            .map_err(|e| failed(ErrorVerb::Write, &e))?;
+        let written = self.snapshots.run(move |snapshots| snapshots.write(&kept).map(|()| kept));
+        let kept =
+            written.await.map_err(|e| failed(ErrorVerb::Write, &e))?.map_err(|e| failed(ErrorVerb::Write, &e))?;
         Ok(Snapshot { meta: kept.meta, snapshot: Box::new(Cursor::new(kept.machine)) })
     }
 }
@@ -148,14 +146,12 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
         snapshot: Box<Cursor<Vec<u8>>>,
     ) -> Result<(), StorageError> {
         let kept = Kept { meta: meta.clone(), machine: snapshot.into_inner() };
-        let snapshots = self.snapshots.clone();
-        let machine = tokio::task::spawn_blocking(move || {
+        let written = self.snapshots.run(move |snapshots| {
             let machine = Machine::from_snapshot(&kept.machine).map_err(|e| failed(ErrorVerb::Read, &e))?;
             snapshots.write(&kept).map_err(|e| failed(ErrorVerb::Write, &e))?;
             Ok::<_, StorageError>(machine)
-        })
-        .await
-        .map_err(|e| failed(ErrorVerb::Write, &e))??;
+        });
+        let machine = written.await.map_err(|e| failed(ErrorVerb::Write, &e))??;
         *self.machine.write().expect(UNPOISONED) = machine;
         self.applied = meta.last_log_id;
         self.membership = meta.last_membership.clone();
@@ -165,8 +161,9 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
     }
 
     async fn get_current_snapshot(&mut self) -> Result<Option<Snapshot>, StorageError> {
-        let snapshots = self.snapshots.clone();
-        let (kept, _) = tokio::task::spawn_blocking(move || snapshots.newest())
+        let (kept, _) = self
+            .snapshots
+            .run(Snapshots::newest)
             .await
             .map_err(|e| failed(ErrorVerb::Read, &e))?
             .map_err(|e| failed(ErrorVerb::Read, &e))?;

@@ -93,8 +93,9 @@ pub struct Options {
     /// Where to listen for peers [default: http://0.0.0.0:2380, or --peer-ip].
     #[arg(long, value_delimiter = ',')]
     pub listen_peer_urls: Vec<String>,
-    /// Where to listen for etcd's clients and radioctl --server.
-    #[arg(long, value_delimiter = ',', default_value = "http://127.0.0.1:2379")]
+    /// Where to listen for etcd's clients and radioctl --server: http://ADDR:PORT or https://ADDR:PORT; may be repeated
+    /// [default: http://127.0.0.1:2379].
+    #[arg(long, value_delimiter = ',')]
     pub listen_client_urls: Vec<String>,
     /// What peers are told [default: http://PEER-IP:2380].
     #[arg(long, value_delimiter = ',')]
@@ -102,6 +103,19 @@ pub struct Options {
     /// What clients are told [default: --listen-client-urls].
     #[arg(long, value_delimiter = ',')]
     pub advertise_client_urls: Vec<String>,
+    /// PEM file of the certificate for https:// client URLs, read again when it changes.
+    #[arg(long)]
+    pub cert_file: Option<PathBuf>,
+    /// PEM file of its key.
+    #[arg(long)]
+    pub key_file: Option<PathBuf>,
+    /// PEM file of the CAs whose certificates clients must present on https:// client URLs.
+    #[arg(long)]
+    pub trusted_ca_file: Option<PathBuf>,
+    /// Whether clients must present a certificate; needs --trusted-ca-file, which implies it.
+    #[arg(long, action = clap::ArgAction::Set, num_args = 0..=1, default_value = "false", default_missing_value = "true",
+        value_parser = clap::builder::BoolishValueParser::new())]
+    pub client_cert_auth: bool,
     /// First members of the cluster: name=http://host:2380,…
     #[arg(long)]
     pub initial_cluster: Option<String>,

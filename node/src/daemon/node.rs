@@ -75,7 +75,7 @@ impl Node {
     pub async fn start_as(config: Config, start: Start) -> Result<Self, StartError> {
         // Ports first: a node must not become a member and then find that it cannot be reached.
         let peer_listeners = ports::bind_all(&config.peer_listen, "peers", "--listen-peer-urls").await?;
-        let client_listeners = ports::bind_all(&config.client_listen, "clients", "--listen-client-urls").await?;
+        let client_listeners = client_port::Listeners::open(&config).await?;
         let found = found::find(&config, &start).await?;
         let core = Core::start(config, found, peer_listeners).await?;
         let node = core.node;

@@ -77,6 +77,7 @@ impl Seat {
             hold: Duration::from_secs(30),
             heartbeat: autoradio_store::Options::HEARTBEAT,
             election: autoradio_store::Options::ELECTION,
+            client_tls: Default::default(),
         };
         Self { config, running: None }
     }

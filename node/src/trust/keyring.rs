@@ -18,9 +18,10 @@ use rustls::{
 use tokio::sync::watch;
 
 use super::{
-    Authority, Credentials, PeerName, TrustError, files, provider,
+    Authority, Credentials, PeerName, TrustError, files,
     verify::{CallerVerifier, MemberVerifier},
 };
+use crate::tls::provider;
 
 /// What connections between nodes begin with on top of TLS.
 const ALPN: &[u8] = b"h2";

@@ -20,18 +20,7 @@ pub use proof::{EXPORTER_BYTES, EXPORTER_LABEL, JoinClaim, KeyProof, check_join,
 pub use token::{JoinToken, TokenError};
 pub use verify::{Distrust, JoinVerifier, distrust, explain};
 
-use std::{
-    sync::Arc,
-    time::{SystemTime, UNIX_EPOCH},
-};
-
-use rustls::crypto::CryptoProvider;
-
-/// The only place that names the provider of TLS' cryptography.
-#[must_use]
-pub fn provider() -> Arc<CryptoProvider> {
-    Arc::new(rustls::crypto::ring::default_provider())
-}
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// The time by this machine's clock, in milliseconds since 1970: for what people compare with theirs.
 #[must_use]

@@ -15,7 +15,8 @@ use rustls::{
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 use webpki::{EndEntityCert, KeyUsage, anchor_from_trusted_cert};
 
-use super::{Keyring, PeerName, ca::spki_hash, keyring::settle, provider, token::CA_HASH_BYTES};
+use super::{Keyring, PeerName, ca::spki_hash, keyring::settle, token::CA_HASH_BYTES};
+use crate::tls::provider;
 
 /// Why the other side is not who it should be.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

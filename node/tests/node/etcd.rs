@@ -6,6 +6,7 @@ mod kv;
 mod lease;
 mod lock;
 mod maintenance;
+mod tls;
 mod watch;
 
 use autoradio_node::peer::endpoint;

@@ -9,7 +9,7 @@ use std::{
 
 use autoradio_machine::{Command, PutRequest, RangeRequest};
 use autoradio_node::{
-    config::{ClusterState, Config, IcecastMode},
+    config::{ClientTls, ClusterState, Config, IcecastMode},
     context::Context,
     daemon::{Node, Start},
 };
@@ -52,6 +52,7 @@ pub(crate) fn config(dir: &Path, name: &str) -> Config {
         hold: Duration::from_secs(5),
         heartbeat: Duration::from_millis(100),
         election: (Duration::from_millis(500), Duration::from_millis(1_000)),
+        client_tls: ClientTls::default(),
     }
 }
 

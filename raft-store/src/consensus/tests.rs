@@ -22,7 +22,8 @@ impl StoreBuilder<TypeConfig, LogStore, StateMachine, tempfile::TempDir> for Bui
         let folder = tempfile::tempdir().expect("a temporary folder");
         let options = Options::new(folder.path().join("node"));
         let identity = Identity { cluster_id: 1, node_id: 1 };
-        let (log, _thread, state) = open::folder(&options, &identity, Arc::new(Nobody)).expect("an empty folder opens");
+        let (storage, _thread) = open::folder(&options, &identity).expect("an empty folder opens");
+        let (log, state) = open::read(&options.dir, storage, Arc::new(Nobody)).expect("it can be read");
         Ok((folder, log, state))
     }
 }

@@ -1,7 +1,7 @@
 use openraft::{CommittedLeaderId, EntryPayload};
 
 use super::*;
-use crate::types::Payload;
+use crate::{sled_disk::SledDisk, types::Payload};
 
 fn entry(index: u64, bytes: usize) -> Entry {
     let log_id = LogId::new(CommittedLeaderId::new(1, 1), index);
@@ -9,7 +9,7 @@ fn entry(index: u64, bytes: usize) -> Entry {
 }
 
 fn open(folder: &tempfile::TempDir) -> LogStore {
-    LogStore::open(&folder.path().join("log")).unwrap().0
+    LogStore::new(Arc::new(SledDisk::open(&folder.path().join("log")).unwrap().0))
 }
 
 #[tokio::test]

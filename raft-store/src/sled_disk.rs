@@ -1,0 +1,104 @@
+//! The log's cells in sled.
+//!
+//! sled's `flush()` ends in sync_file_range, which does not reach the disk: every flush is followed by an fdatasync
+//! on our own descriptor of sled's `db` file. What sled makes files of its own for is synced by us.
+
+use std::{fs::File, io, path::Path, thread::JoinHandle};
+
+use crate::{
+    StoreError,
+    disk::{Cell, Disk, Done, Tree, Visit},
+    files,
+    flusher::Flusher,
+    log::FORMAT,
+    sled_folder::{Blobs, damaged, open_sled},
+};
+
+/// Written once when the database is made: sled takes a database whose beginning is damaged for an empty one, and a
+/// node that forgot its vote could vote twice.
+const MADE: &str = "made";
+
+/// Log and marks as two trees of one sled.
+pub(crate) struct SledDisk {
+    log: sled::Tree,
+    marks: sled::Tree,
+    flusher: Flusher,
+}
+
+impl SledDisk {
+    /// Opens or makes it in `dir`; also gives the thread to wait for after the disk was dropped.
+    pub(crate) fn open(dir: &Path) -> Result<(Self, JoinHandle<()>), StoreError> {
+        let fresh = !dir.join("db").exists();
+        let db = open_sled(dir)?;
+        let io_error = |what: &str| {
+            let what = format!("{what} {}", dir.display());
+            move |source| StoreError::Io { what, source }
+        };
+        if fresh {
+            // sled never syncs these: without `conf` the database does not open after a power failure.
+            File::open(dir.join("conf")).and_then(|f| f.sync_all()).map_err(io_error("syncing conf in"))?;
+            files::sync_folder(dir).map_err(io_error("syncing"))?;
+        }
+        let file = File::open(dir.join("db")).map_err(io_error("opening db in"))?;
+        let flush = db.clone();
+        let mut blobs = Blobs::of(dir.join("blobs"));
+        let mut sync = move || {
+            flush.flush().map_err(io::Error::other)?;
+            blobs.sync()?;
+            file.sync_data()
+        };
+        let tree = |name: &str| db.open_tree(name).map_err(|e| damaged(dir, &e));
+        let (log, marks) = (tree("log")?, tree("marks")?);
+        if fresh {
+            marks.insert(MADE, &[FORMAT]).map_err(|e| damaged(dir, &e))?;
+            sync().map_err(io_error("syncing"))?;
+        } else if !marks.contains_key(MADE).map_err(|e| damaged(dir, &e))? {
+            return Err(StoreError::Damaged { dir: dir.to_owned(), reason: "its beginning cannot be read".into() });
+        }
+        let (flusher, thread) = Flusher::start(Box::new(sync))
+            .map_err(|source| StoreError::Io { what: "starting the thread that syncs the log".into(), source })?;
+        Ok((Self { log, marks, flusher }, thread))
+    }
+
+    fn tree(&self, tree: Tree) -> &sled::Tree {
+        match tree {
+            Tree::Log => &self.log,
+            Tree::Marks => &self.marks,
+        }
+    }
+}
+
+impl Disk for SledDisk {
+    fn get(&self, tree: Tree, key: &[u8]) -> io::Result<Option<Vec<u8>>> {
+        Ok(self.tree(tree).get(key)?.map(|value| value.to_vec()))
+    }
+
+    fn scan(&self, tree: Tree, start: &[u8], end: &[u8], visit: &mut Visit<'_>) -> io::Result<()> {
+        for found in self.tree(tree).range(start..end) {
+            let (key, value) = found?;
+            if visit(&key, &value)?.is_break() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn last_key(&self, tree: Tree) -> io::Result<Option<Vec<u8>>> {
+        Ok(self.tree(tree).last()?.map(|(key, _)| key.to_vec()))
+    }
+
+    fn write(&self, tree: Tree, cells: Vec<Cell>) -> io::Result<()> {
+        let mut batch = sled::Batch::default();
+        for (key, value) in cells {
+            match value {
+                Some(value) => batch.insert(key, value),
+                None => batch.remove(key),
+            }
+        }
+        Ok(self.tree(tree).apply_batch(batch)?)
+    }
+
+    fn sync(&self, done: Done) {
+        self.flusher.wait(done);
+    }
+}
