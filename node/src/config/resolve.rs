@@ -48,7 +48,9 @@ pub fn resolve(options: &Options, facts: &Facts) -> Result<Config, ConfigError> 
     let peer_port = peer_listen.first().map_or(2380, SocketAddr::port);
     let given_peer_urls = urls("initial-advertise-peer-urls", &options.initial_advertise_peer_urls, &PEERS)?;
     let list = options.initial_cluster.as_deref().unwrap_or_default();
-    let default_peer_urls = vec![Scheme::Http.of(&SocketAddr::new(peer_ip, peer_port).to_string())];
+    // A list says whether its cluster has TLS; a node that was made says it by its certificate, whatever stands here.
+    let scheme = if list.contains("=http://") { Scheme::Http } else { Scheme::Https };
+    let default_peer_urls = vec![scheme.of(&SocketAddr::new(peer_ip, peer_port).to_string())];
     let clients = client_tls::resolve(options, facts, peer_ip)?;
     let initial_cluster = super::listed::initial_cluster(list)?;
     let (name, peer_urls) = super::listed::own(options, facts, &initial_cluster, given_peer_urls, default_peer_urls)?;

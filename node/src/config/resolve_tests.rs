@@ -33,7 +33,7 @@ fn config(arguments: &[&str]) -> Result<Config, String> {
 fn nothing_given_is_enough() {
     let config = config(&[]).unwrap();
     assert_eq!(config.name, "host1");
-    assert_eq!(config.peer_urls, ["http://203.0.113.1:2380"]);
+    assert_eq!(config.peer_urls, ["https://203.0.113.1:2380"]);
     assert_eq!(config.client_urls, ["http://127.0.0.1:2379"]);
     assert_eq!(config.peer_listen, ["0.0.0.0:2380".parse().unwrap()]);
     assert_eq!(config.http_listen.len(), 2);

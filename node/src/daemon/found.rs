@@ -186,7 +186,7 @@ fn from_reply(reply: JoinReply) -> Birth {
 
 /// The peer URL for what people write: `host`, `host:port`, `https://host:port`, and `http://` where it is meant.
 pub(super) fn peer_url(host: &str) -> String {
-    let (scheme, bare) = host.split_once("://").unwrap_or(("http", host));
+    let (scheme, bare) = host.split_once("://").unwrap_or(("https", host));
     let bare = bare.trim_end_matches('/');
     let bare = match bare.parse::<std::net::Ipv6Addr>() {
         Ok(ip) => format!("[{ip}]"),
@@ -208,14 +208,14 @@ mod tests {
     #[test]
     fn hosts_are_taken_as_people_write_them() {
         for (host, url) in [
-            ("host1", "http://host1:2380"),
-            ("host1:1234", "http://host1:1234"),
+            ("host1", "https://host1:2380"),
+            ("host1:1234", "https://host1:1234"),
             ("http://host1:2380/", "http://host1:2380"),
             ("https://host1", "https://host1:2380"),
-            ("10.0.0.1", "http://10.0.0.1:2380"),
-            ("fd00::1", "http://[fd00::1]:2380"),
-            ("[fd00::1]", "http://[fd00::1]:2380"),
-            ("[fd00::1]:99", "http://[fd00::1]:99"),
+            ("10.0.0.1", "https://10.0.0.1:2380"),
+            ("fd00::1", "https://[fd00::1]:2380"),
+            ("[fd00::1]", "https://[fd00::1]:2380"),
+            ("[fd00::1]:99", "https://[fd00::1]:99"),
         ] {
             assert_eq!(peer_url(host), url);
         }

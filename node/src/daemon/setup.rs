@@ -88,7 +88,8 @@ impl Daemon {
         if let Some(listener) = listener {
             let setup = SetupServer::new(SetupService { daemon: daemon.clone() });
             let admin = admin::service(daemon.inner.context.subscribe());
-            let router = Routes::new(admin).add_service(setup).prepare().into_axum_router();
+            let trust = admin::trust_service(daemon.inner.context.subscribe());
+            let router = Routes::new(admin).add_service(setup).add_service(trust).prepare().into_axum_router();
             let router = router.reset_fallback().fallback(client_port::unknown);
             let served = http::serve(Listener::Unix(listener), router, daemon.inner.stop.clone());
             daemon.inner.tasks.spawn(served);
@@ -184,10 +185,12 @@ async fn settled(context: &Context) -> Result<(), SetupError> {
 /// What has not happened yet; empty when all has.
 fn missing(status: &RaftStatus, context: &Context) -> &'static str {
     let me = status.node_id;
-    let enough = status.voters.len() >= VOTERS_MAX;
+    let members = context.raft.catalog().members;
+    let by_wish = members.get(&me).is_some_and(|member| member.learner);
+    let enough = by_wish || status.voters.len() >= VOTERS_MAX;
     if status.leader.is_none() {
         "the leader has not been heard of"
-    } else if !context.raft.catalog().members.contains_key(&me) {
+    } else if !members.contains_key(&me) {
         "the log has not caught up"
     } else if status.voters.contains(&me) || (enough && status.learners.contains(&me)) {
         ""

@@ -1,6 +1,7 @@
 //! Connections between nodes: the way out ([`Peers`]), the way in ([`serve`]), and the loads that travel on them.
 
 mod accept;
+mod begin_tls;
 mod certify;
 mod connect;
 mod envelope;
@@ -16,6 +17,7 @@ mod service;
 mod stream;
 mod token_join;
 
+pub use begin_tls::begin_tls;
 pub use connect::{MESSAGE_MAX_BYTES, PeerUrl, endpoint};
 pub use envelope::{CLUSTER_ID_MISMATCH, CallFrom, Envelope};
 pub use fabric_service::{BatchStream, FabricService};

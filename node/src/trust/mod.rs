@@ -8,6 +8,7 @@ mod files;
 mod keyring;
 mod name;
 mod proof;
+mod secret;
 mod token;
 mod verify;
 
@@ -17,6 +18,7 @@ pub use error::TrustError;
 pub use keyring::{Keyring, Wire};
 pub use name::PeerName;
 pub use proof::{EXPORTER_BYTES, EXPORTER_LABEL, JoinClaim, KeyProof, check_join, check_key, key_hash, sign_key};
+pub use secret::{SecretError, read_token};
 pub use token::{JoinToken, TokenError};
 pub use verify::{Distrust, JoinVerifier, distrust, explain};
 
