@@ -124,7 +124,7 @@ impl Session {
             if done || late {
                 let text = || if done { secured(members) } else { not_yet(&waiting_for, wait) };
                 let outcome = self.done(text, || Secured { secured: done, waiting_for: waiting_for.clone() });
-                return Ok(Outcome { exit: if done { Exit::Ok } else { Exit::Unavailable }, ..outcome });
+                return Ok(Outcome { exit: if done { Exit::Ok } else { Exit::TimedOut }, ..outcome });
             }
             if waiting_for != told {
                 let names = clean::line(&waiting_for.join(", "));
