@@ -56,6 +56,9 @@ pub enum StartError {
     /// The consensus.
     #[error("the consensus did not start: {0}")]
     Consensus(#[from] ConsensusError),
+    /// Two nodes with one id.
+    #[error("{0}")]
+    Twin(String),
     /// Keys and certificates.
     #[error(transparent)]
     Trust(#[from] crate::trust::TrustError),

@@ -40,6 +40,9 @@ pub(super) fn raft_dir(config: &Config) -> std::path::PathBuf {
 /// The identity on disk, if there is one.
 pub(super) fn on_disk(config: &Config) -> Result<Option<Found>, StartError> {
     let io = |source| StartError::DataDir { dir: config.data_dir.clone(), source };
+    if let Some(words) = super::twin::condemned(&config.data_dir).map_err(io)? {
+        return Err(StartError::Twin(words));
+    }
     let birth = Birth::load(&config.data_dir).map_err(io)?;
     // The birth file is written first: a crash before the identity was leaves it alone.
     let identity = Consensus::identity(&raft_dir(config))?.or(birth.as_ref().map(|birth| birth.identity.clone()));

@@ -8,14 +8,14 @@ use autoradio_store::{Consensus, Options, Role};
 use tokio::{net::TcpListener, sync::watch, time::timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{Birth, StartError, client_port, found, parts, ports, ready, strangers};
+use super::{Birth, StartError, client_port, found, parts, ports, ready, strangers, twin};
 use crate::{
     config::Config,
     context::Context,
     etcd::WatchHub,
     metrics::Metrics,
     onair::OnAir,
-    peer::{self, Loads, Peers},
+    peer::{self, Loads, Peers, Process},
     raft::{self, Backoff, CatalogObserver, PeerTransport, RaftHandle},
     trust::{JoinToken, Keyring, Wire},
     view::{self, ViewHandle},
@@ -175,6 +175,7 @@ impl Core {
         let raft =
             RaftHandle::new(consensus, found.identity.clone(), peers.clone(), catalog, config.keeping.quota_bytes);
         let loads = Loads::new(found.identity.node_id);
+        let process = Process::new()?;
         let (pictures, view) = ViewHandle::channel(view::picture(&raft, &loads));
         let context = Context {
             config,
@@ -188,7 +189,8 @@ impl Core {
             tasks: TaskTracker::new(),
         };
         let (core_stop, core_tasks) = (CancellationToken::new(), TaskTracker::new());
-        let spawn = CoreTasks { context: &context, loads: &loads, stop: &core_stop, tasks: &core_tasks };
+        let spawn =
+            CoreTasks { context: &context, loads: &loads, process: &process, stop: &core_stop, tasks: &core_tasks };
         spawn.serve(listeners);
         spawn.consensus_tasks();
         spawn.tell_and_show(pictures);
@@ -248,6 +250,7 @@ async fn settle(context: &Context, birth: &Birth) {
 struct CoreTasks<'a> {
     context: &'a Context,
     loads: &'a Loads,
+    process: &'a Process,
     stop: &'a CancellationToken,
     tasks: &'a TaskTracker,
 }
@@ -295,6 +298,7 @@ impl CoreTasks<'_> {
             raft(),
             loads.clone(),
             reports,
+            self.process.clone(),
             self.tasks.clone(),
             stop.clone(),
         );
@@ -305,17 +309,14 @@ impl CoreTasks<'_> {
     fn watch_fatal(&self) -> watch::Receiver<Option<String>> {
         let (sender, receiver) = watch::channel(None);
         let (mut status, stop) = (self.context.raft.watch_status(), self.stop.clone());
+        let (process, data_dir) = (self.process.clone(), self.context.config.data_dir.clone());
         self.tasks.spawn(async move {
-            loop {
-                if let Some(reason) = status.borrow_and_update().fatal.clone() {
-                    sender.send_replace(Some(reason));
-                    return;
-                }
-                match stop.run_until_cancelled(status.changed()).await {
-                    Some(Ok(())) => {}
-                    _ => return,
-                }
-            }
+            let reason = tokio::select! {
+                () = stop.cancelled() => return,
+                () = process.has_twin() => twin::condemn(&data_dir),
+                Ok(status) = status.wait_for(|status| status.fatal.is_some()) => status.fatal.clone(),
+            };
+            sender.send_replace(reason);
         });
         receiver
     }

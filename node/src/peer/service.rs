@@ -3,18 +3,16 @@
 use std::{sync::Arc, time::Duration};
 
 use autoradio_machine::{Command, NodeId};
-use autoradio_policy::Load;
 use autoradio_proto::peer::{
     CertifyReply, CertifyRequest, HandOverReply, HandOverRequest, HeadReply, HeadRequest, KeepAliveReply,
     KeepAliveRequest, LeaseLeftReply, LeaseLeftRequest, LoadReport, ProposeReply, ProposeRequest, RaftReply,
-    RaftRequest, ReadIndexReply, ReadIndexRequest, ReportReply, SetTitleReply, SetTitleRequest, SubscribeRequest,
-    peer_server::Peer,
+    RaftRequest, ReadIndexReply, ReadIndexRequest, SetTitleReply, SetTitleRequest, SubscribeRequest, peer_server::Peer,
 };
 use autoradio_store::{ConsensusError, RpcKind};
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, Streaming};
 
-use super::{BatchStream, CallFrom, Caller, FabricService, Loads, certify};
+use super::{BatchStream, CallFrom, Caller, FabricService, Loads, certify, report_in::Reports};
 use crate::raft::{PROPOSE_TIMEOUT, RaftHandle, wire};
 
 /// What another node is given at most, whatever it asks for.
@@ -40,6 +38,7 @@ pub(super) struct PeerService {
 #[tonic::async_trait]
 impl Peer for PeerService {
     type SubscribeStream = BatchStream;
+    type ReportStream = Reports;
 
     async fn raft(&self, request: Request<RaftRequest>) -> Result<Response<RaftReply>, Status> {
         let RaftRequest { kind, payload } = request.into_inner();
@@ -87,20 +86,9 @@ impl Peer for PeerService {
         Ok(Response::new(LeaseLeftReply { left_ms }))
     }
 
-    async fn report(&self, request: Request<Streaming<LoadReport>>) -> Result<Response<ReportReply>, Status> {
+    async fn report(&self, request: Request<Streaming<LoadReport>>) -> Result<Response<Reports>, Status> {
         let from = call_from(&request)?;
-        let mut reports = request.into_inner();
-        while let Some(report) = self.stop.run_until_cancelled(reports.message()).await {
-            let Some(report) = report? else { break };
-            if report.node_id != from {
-                let text = format!("node {from:x} reports for node {:x}", report.node_id);
-                return Err(Status::invalid_argument(text));
-            }
-            let load: Load = serde_json::from_slice(&report.load)
-                .map_err(|error| Status::invalid_argument(format!("a load report that cannot be read: {error}")))?;
-            self.loads.put(from, load);
-        }
-        Ok(Response::new(ReportReply {}))
+        Ok(Response::new(Reports::new(from, request.into_inner(), self.loads.clone(), self.stop.clone())))
     }
 
     async fn subscribe(&self, request: Request<SubscribeRequest>) -> Result<Response<BatchStream>, Status> {

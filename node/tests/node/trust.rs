@@ -216,3 +216,100 @@ async fn a_renewed_certificate_is_shown_to_new_connections_and_old_ones_go_on() 
     node1.stop().await;
     node0.stop().await;
 }
+
+/// Copies a folder, as an administrator does who makes a second machine from the first.
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).expect("a folder can be made");
+    for entry in std::fs::read_dir(from).expect("the folder is there") {
+        let entry = entry.expect("the folder can be read");
+        let target = to.join(entry.file_name());
+        if entry.file_type().expect("it has a type").is_dir() {
+            copy(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), target).expect("the file can be copied");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copied_data_folder_is_noticed_and_both_refuse() {
+    let dir = tempfile::tempdir().unwrap();
+    let (one, node0) = first(dir.path()).await;
+    let two = secure(dir.path(), "n1");
+    let node1 = join(&one, &two, token(node0.context(), MINUTE_MS).await).await.unwrap();
+    votes(&node1, 2).await;
+    node1.stop().await;
+    let mut clone = secure(dir.path(), "copied");
+    clone.name = "n1".into();
+    copy(&two.data_dir, &clone.data_dir);
+    let (node1, twin) = (Node::start(two.clone()).await.unwrap(), Node::start(clone.clone()).await.unwrap());
+    for (node, config) in [(node1, two), (twin, clone)] {
+        let mut fatal = node.watch_fatal();
+        let told = tokio::time::timeout(crate::support::LIMIT * 2, fatal.wait_for(Option::is_some)).await;
+        let reason = told.expect("it is told in time").expect("the node runs").clone().unwrap();
+        assert!(reason.contains("with this node's id") && reason.contains("join anew"), "{reason}");
+        node.stop().await;
+        let again = Node::start(config).await.err().expect("it does not start again").to_string();
+        assert!(again.contains("was copied"), "{again}");
+    }
+    node0.stop().await;
+}
+
+/// Writes by each node in turn until told to end; how many writes were taken.
+async fn write_on(contexts: Vec<Context>, stop: tokio_util::sync::CancellationToken) -> usize {
+    let mut written = 0;
+    for context in contexts.iter().cycle() {
+        if stop.is_cancelled() {
+            break;
+        }
+        let value = written.to_string();
+        let put = autoradio_machine::PutRequest {
+            key: "on and on".into(),
+            value: value.into(),
+            ..autoradio_machine::PutRequest::default()
+        };
+        // A write may fall into an election, on a busy machine; what counts is that they go on.
+        if context.raft.propose(Command::Put(put)).await.is_ok() {
+            written += 1;
+        }
+    }
+    written
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plain_cluster_changes_to_tls_while_it_is_written_to() {
+    let mut cluster = crate::support::Cluster::start(3).await;
+    let contexts: Vec<Context> = cluster.running().cloned().collect();
+    let stop = tokio_util::sync::CancellationToken::new();
+    let writer = tokio::spawn(write_on(contexts.clone(), stop.clone()));
+    autoradio_node::peer::begin_tls(&contexts[1].raft).await.unwrap();
+    autoradio_node::peer::begin_tls(&contexts[1].raft).await.unwrap();
+    let is_tls = |context: &Context| context.peers.keyring().wire() == autoradio_node::trust::Wire::Tls;
+    eventually("all refuse plain connections", async || contexts.iter().all(is_tls).then_some(())).await;
+    put(&contexts[0], "after", "1").await;
+    for context in &contexts {
+        eventually("it hears of it", async || get(context, "after")).await;
+        let members = context.raft.catalog().members;
+        assert!(members.values().all(|member| member.peer_urls[0].starts_with("https://")), "{members:?}");
+        eventually("it has the CA's key", async || context.peers.keyring().authority()).await;
+    }
+    stop.cancel();
+    assert!(writer.await.unwrap() > 0, "writes went on");
+    // Plain connections are at an end; a node whose configuration still says http:// comes back by TLS.
+    let plain = cluster.configs[0].peer_urls[0].clone();
+    assert!(plain.starts_with("http://"));
+    assert_ne!(autoradio_node::peer::probe(&plain).await, Some(true));
+    cluster.stop(2).await;
+    cluster.restart(2).await;
+    let back = cluster.context(2).clone();
+    eventually("it is back", async || back.raft.barrier().await.ok()).await;
+    // A fourth joins by a token.
+    let dir = tempfile::tempdir().unwrap();
+    let mut at = cluster.configs[1].clone();
+    at.peer_urls[0] = at.peer_urls[0].replace("http://", "https://");
+    let fourth = secure(dir.path(), "n3");
+    let node = join(&at, &fourth, token(cluster.context(1), MINUTE_MS).await).await.unwrap();
+    votes(&node, 4).await;
+    node.stop().await;
+    cluster.shutdown().await;
+}
