@@ -20,5 +20,5 @@ mod twin;
 pub use birth::{Birth, FirstMember};
 pub use error::StartError;
 pub use node::{Node, Start};
-pub use process::{EXIT_FATAL, run};
+pub use process::{EXIT_DAMAGED, EXIT_DISK, EXIT_FATAL, exit_code, run};
 pub use setup::{Daemon, SetupError};

@@ -164,6 +164,15 @@ impl Keyring {
         files::remove(&folder.join("joining.key"))
     }
 
+    /// Removes what another node had in a data folder.
+    ///
+    /// # Errors
+    /// [`TrustError`].
+    pub fn forget(data_dir: &Path) -> Result<(), TrustError> {
+        let folder = data_dir.join("tls");
+        ["node.json", "ca.key", "plain-too"].iter().try_for_each(|name| files::remove(&folder.join(name)))
+    }
+
     /// The key of a node that joins: made once, and kept until it has its certificate.
     ///
     /// # Errors
