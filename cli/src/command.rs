@@ -10,7 +10,7 @@ use tokio::time::{Instant, timeout_at};
 use tonic::{Response, Status, service::interceptor::InterceptedService, transport::Channel};
 
 use crate::{
-    args::{Command, Output, Settings},
+    args::{ClusterCommand, Command, Output, Settings},
     clean,
     connect::Target,
     error::{CliError, Effect},
@@ -61,6 +61,8 @@ impl Session {
             Command::ResetPassword { name } => self.reset(name).await,
             Command::Drain { node } => self.set_drained(node, true).await,
             Command::Undrain { node } => self.set_drained(node, false).await,
+            Command::Token { command } => self.token(command).await,
+            Command::Cluster { command: ClusterCommand::Secure { wait } } => self.secure(*wait).await,
             Command::User { command } => self.user(command).await,
             Command::Auth { command } => self.auth(*command).await,
             Command::Audit { number } => self.audit(*number).await,
@@ -228,7 +230,7 @@ type Admin = AdminClient<Connection>;
 pub(crate) const ANSWER_MAX: usize = 64 << 20;
 
 /// Tells what the server answered from what this side made of a lost connection: only the latter has a source.
-fn failed(what: String, effect: Effect, status: Status) -> CliError {
+pub(crate) fn failed(what: String, effect: Effect, status: Status) -> CliError {
     match std::error::Error::source(&status) {
         Some(source) => {
             let root = std::iter::successors(Some(source), |error| (*error).source()).last();

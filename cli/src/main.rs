@@ -13,6 +13,7 @@ mod login;
 mod people;
 mod render;
 mod tls;
+mod trust;
 
 use std::{
     io::{self, IsTerminal, Write},

@@ -8,3 +8,4 @@ mod front;
 mod people;
 mod setup;
 mod support;
+mod trust;

@@ -77,8 +77,9 @@ pub(crate) fn is_own(command: &Command) -> bool {
         | Command::MemberUpdate(_)
         | Command::MemberRemove { .. }
         | Command::Alarm { .. }
-        | Command::Auth(_)
-        | Command::NodeLease { .. } => true,
+        | Command::NodeLease { .. }
+        | Command::Trust(_)
+        | Command::Auth(_) => true,
         Command::As(asked) => is_own(&asked.command),
     }
 }

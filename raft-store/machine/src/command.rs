@@ -57,6 +57,8 @@ pub enum Command {
         /// Time to live, in seconds.
         ttl_s: i64,
     },
+    /// Join tokens, and the change to TLS.
+    Trust(crate::TrustCommand),
     /// Change users, roles or tokens.
     Auth(AuthCommand),
     /// A command that somebody asked for: carried out if they may, and written down.

@@ -22,8 +22,7 @@ impl Machine {
         ttls: Vec<(LeaseId, i64)>,
         removed: BTreeSet<NodeId>,
         alarms: BTreeSet<Alarm>,
-        auth: Auth,
-        audit: Audit,
+        trust: crate::Trust,
     ) -> Self {
         let mut leases: BTreeMap<_, _> =
             ttls.into_iter().map(|(id, ttl_s)| (id, Lease { ttl_s, keys: BTreeSet::new() })).collect();
@@ -34,7 +33,8 @@ impl Machine {
         }
         let mut catalog = Catalog::default();
         catalog.read(&store);
-        Self { store, cluster_id, leases, removed, catalog, alarms, auth, audit }
+        let (auth, audit) = (Auth::default(), Audit::default());
+        Self { store, cluster_id, leases, removed, catalog, alarms, trust, auth, audit }
     }
 
     /// Reads a range.

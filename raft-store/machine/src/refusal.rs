@@ -84,6 +84,9 @@ pub enum Refusal {
     /// DATA_LOSS; while a CORRUPT alarm stands.
     #[error("etcdserver: corrupt cluster")]
     Corrupt,
+    /// FAILED_PRECONDITION, ours.
+    #[error(transparent)]
+    Trust(crate::TrustRefusal),
     /// Refused by auth.
     #[error(transparent)]
     Auth(#[from] crate::AuthRefusal),

@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// The format that this program writes, and the newest that it reads.
-const FORMAT: u8 = 2;
+const FORMAT: u8 = 4;
 const CHECKSUM_BYTES: usize = 4;
 
 /// A snapshot that cannot be read.
@@ -47,8 +47,19 @@ struct Body {
 #[derive(Default, Serialize, Deserialize)]
 struct Since2 {
     alarms: BTreeSet<Alarm>,
+}
+
+/// What came with format 4.
+#[derive(Default, Serialize, Deserialize)]
+struct Since4 {
     auth: AuthState,
     audit: Audit,
+}
+
+/// What came with format 3.
+#[derive(Default, Serialize, Deserialize)]
+struct Since3 {
+    trust: crate::Trust,
 }
 
 impl Machine {
@@ -64,9 +75,13 @@ impl Machine {
             removed: self.removed.clone(),
         };
         const PLAIN: &str = "the state is plain data, which postcard always encodes";
-        let since2 = Since2 { alarms: self.alarms.clone(), auth: self.auth.state().clone(), audit: self.audit.clone() };
+        let since2 = Since2 { alarms: self.alarms.clone() };
         let bytes = postcard::to_extend(&body, vec![FORMAT]).expect(PLAIN);
-        let mut bytes = postcard::to_extend(&since2, bytes).expect(PLAIN);
+        let bytes = postcard::to_extend(&since2, bytes).expect(PLAIN);
+        let since3 = Since3 { trust: self.trust.clone() };
+        let bytes = postcard::to_extend(&since3, bytes).expect(PLAIN);
+        let since4 = Since4 { auth: self.auth.state().clone(), audit: self.audit.clone() };
+        let mut bytes = postcard::to_extend(&since4, bytes).expect(PLAIN);
         bytes.extend(crc32c::crc32c(&bytes).to_be_bytes());
         bytes
     }
@@ -88,9 +103,16 @@ impl Machine {
         }
         let unread = |e: postcard::Error| SnapshotError::Damaged(e.to_string());
         let (body, rest) = postcard::take_from_bytes::<Body>(&rest[1..]).map_err(unread)?;
-        let since2: Since2 = if format >= 2 { postcard::from_bytes(rest).map_err(unread)? } else { Since2::default() };
+        let (since2, rest) =
+            if format >= 2 { postcard::take_from_bytes(rest).map_err(unread)? } else { (Since2::default(), rest) };
+        let (since3, rest) =
+            if format >= 3 { postcard::take_from_bytes(rest).map_err(unread)? } else { (Since3::default(), rest) };
+        let since4 = if format >= 4 { postcard::from_bytes(rest).map_err(unread)? } else { Since4::default() };
         let store = Mvcc::from_parts(body.keys, body.current, body.compacted);
-        let Since2 { alarms, auth, audit } = since2;
-        Ok(Self::from_parts(store, body.cluster_id, body.leases, body.removed, alarms, Auth::new(auth), audit))
+        let mut machine =
+            Self::from_parts(store, body.cluster_id, body.leases, body.removed, since2.alarms, since3.trust);
+        machine.auth = Auth::new(since4.auth);
+        machine.audit = since4.audit;
+        Ok(machine)
     }
 }

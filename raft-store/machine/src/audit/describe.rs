@@ -2,7 +2,7 @@
 
 use super::{Audit, Change, redact::difference};
 use crate::{
-    Asked, AuthCommand, Command, Event, EventKind, Machine, Permission, PermissionKind,
+    Alarm, Asked, AuthCommand, Command, Event, EventKind, Machine, Permission, PermissionKind, TrustCommand,
     auth::Auth,
     schema::{self, Kind},
 };
@@ -17,6 +17,8 @@ impl Machine {
         match command {
             Command::As(asked) => match &asked.command {
                 Command::Auth(command) => Before(auth_changes(&self.auth, command)),
+                Command::Trust(command) => Before(trust_change(command).into_iter().collect()),
+                Command::Alarm { alarm, active } => Before(vec![alarm_change(*alarm, *active)]),
                 _ => Before::default(),
             },
             _ => Before::default(),
@@ -31,6 +33,25 @@ impl Audit {
         changes.extend(events.iter().filter_map(key_change));
         self.record(&asked.caller, changes);
     }
+}
+
+/// What concerns joining; a node that joined shows as its member.
+fn trust_change(command: &TrustCommand) -> Option<Change> {
+    let (action, target, new) = match command {
+        TrustCommand::TokenCreate { id, learner, .. } => {
+            ("join token made", format!("{id:016x}"), if *learner { "for a learner" } else { "for a voter" })
+        }
+        TrustCommand::TokenRevoke { id, .. } => ("join token revoked", format!("{id:016x}"), ""),
+        TrustCommand::BeginTls { .. } => ("change to TLS begun", String::new(), ""),
+        TrustCommand::Join(_) | TrustCommand::EndTls { .. } => return None,
+    };
+    Some(Change { action: action.into(), target, old: String::new(), new: new.into() })
+}
+
+fn alarm_change(alarm: Alarm, active: bool) -> Change {
+    let action = if active { "alarm raised" } else { "alarm disarmed" };
+    let target = format!("{:?} of {:x}", alarm.kind, alarm.member);
+    Change { action: action.into(), target, ..Change::default() }
 }
 
 /// A change of one of our own keys; others are their owners' matter.
