@@ -99,6 +99,10 @@ async fn health(State(context): State<Context>, Query(query): Query<HealthQuery>
 
 /// The first alarm that stands, in etcd's words.
 fn alarm(context: &Context, exclude: &str) -> Option<&'static str> {
+    let full = etcd::alarms::name(autoradio_machine::AlarmKind::NoSpace);
+    if context.raft.space().full && exclude != full {
+        return Some(full);
+    }
     let alarms = context.raft.read(autoradio_machine::Machine::alarms);
     alarms.iter().map(|alarm| etcd::alarms::name(alarm.kind)).find(|name| *name != exclude)
 }
