@@ -226,12 +226,12 @@ impl Consensus {
         if command.len() > COMMAND_BYTES_MAX {
             return Err(ConsensusError::TooLarge { bytes: command.len(), max: COMMAND_BYTES_MAX });
         }
+        self.check_space()?;
         // openraft's leader that is cut off would go on filling its log with what it cannot commit.
         let status = self.status();
         if status.role == Role::Leader && !self.is_led(&status) {
             return Err(ConsensusError::NoQuorum);
         }
-        self.check_space()?;
         let (index, outcome) = self.proposals.propose(command, timeout).await?;
         Ok(Proposed { index, revision: outcome.revision, response: outcome.result? })
     }

@@ -126,6 +126,11 @@ impl RaftNetwork<TypeConfig> for Connection {
                 self.set_full(true);
                 // openraft would ask again at once. Within the call's limit, which is the heartbeat.
                 tokio::time::sleep(option.hard_ttl() / 4).await;
+                if matching.is_none() {
+                    // What it has is not known yet, and openraft cannot be told so.
+                    let full = std::io::Error::from(std::io::ErrorKind::StorageFull);
+                    return Err(RPCError::Unreachable(Unreachable::new(&full)));
+                }
                 Ok(AppendEntriesResponse::PartialSuccess(matching))
             }
             AppendEntriesResponse::Success => {

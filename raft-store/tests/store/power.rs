@@ -10,7 +10,8 @@ use tokio::task::JoinSet;
 
 use crate::Cluster;
 
-const DISK_BYTES: u64 = 96 << 20;
+/// A figure; what is used of it is what takes memory.
+const DISK_BYTES: u64 = 1 << 30;
 const LIMIT: Duration = Duration::from_secs(120);
 /// Enough for all four kinds of loss in each third of a life.
 const CUTS: u64 = 36;
