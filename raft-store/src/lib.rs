@@ -1,13 +1,16 @@
 //! Consensus: openraft over sled, wrapped whole. No openraft type leaves this crate.
 
+mod addresses;
 mod aside;
 mod barrier;
 mod consensus;
 mod disk;
 mod error;
+mod fetch;
 mod files;
 mod flusher;
 mod folder_files;
+mod full;
 mod handover;
 mod identity;
 mod log;
@@ -20,6 +23,7 @@ mod proposals;
 mod sled_disk;
 mod sled_folder;
 mod snapshot;
+mod space;
 mod state;
 mod status;
 mod transport;
@@ -33,5 +37,6 @@ pub use identity::Identity;
 pub use observer::Observer;
 pub use open::Storage;
 pub use options::Options;
+pub use space::Space;
 pub use status::{RaftStatus, Role};
 pub use transport::{BoxFuture, RpcKind, Transport, TransportError};
