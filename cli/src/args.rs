@@ -18,9 +18,12 @@ pub(crate) struct Args {
     // The environment is read elsewhere: clap would take a variable and an option for a conflict.
     #[arg(long, global = true, help_heading = "Global options", value_name = "PATH", conflicts_with = "server")]
     pub(crate) socket: Option<PathBuf>,
-    /// A node's client port instead, 2379 unless told; several, by commas, are tried in order [env: AUTORADIO_SERVER]
+    /// A node's client port instead, 2379 unless told; several, by commas, are tried in order; https:// for TLS, which a
+    /// known CA implies [env: AUTORADIO_SERVER]
     #[arg(long, global = true, help_heading = "Global options", value_name = "HOST[:PORT]")]
     pub(crate) server: Option<String>,
+    #[command(flatten)]
+    pub(crate) tls: TlsArgs,
     /// Tables for people, JSON for programs
     #[arg(short, long, global = true, help_heading = "Global options", value_enum, default_value_t)]
     pub(crate) output: Output,
@@ -30,6 +33,20 @@ pub(crate) struct Args {
     /// What to do.
     #[command(subcommand)]
     pub(crate) command: Command,
+}
+
+/// Files of TLS to a server.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub(crate) struct TlsArgs {
+    /// The CA of the server's certificate [env: AUTORADIO_CACERT] [default: /etc/autoradio/etcd_ca.pem, if there]
+    #[arg(long, global = true, help_heading = "Global options", value_name = "FILE")]
+    pub(crate) cacert: Option<PathBuf>,
+    /// The certificate to present [env: AUTORADIO_CERT] [default: /etc/autoradio/etcd_client.pem, if there]
+    #[arg(long, global = true, help_heading = "Global options", value_name = "FILE")]
+    pub(crate) cert: Option<PathBuf>,
+    /// Its key [env: AUTORADIO_KEY] [default: /etc/autoradio/etcd_client.key, if there]
+    #[arg(long, global = true, help_heading = "Global options", value_name = "FILE")]
+    pub(crate) key: Option<PathBuf>,
 }
 
 /// How results are written.

@@ -5,13 +5,18 @@ use std::{error::Error, io, path::PathBuf, time::Duration};
 use autoradio_proto::admin::admin_client::AdminClient;
 use hyper_util::rt::TokioIo;
 use tokio::{
+    io::{AsyncRead, AsyncWrite},
     net::{TcpStream, UnixStream},
     time::{Instant, timeout_at},
 };
+use tokio_rustls::TlsConnector;
 use tonic::transport::{Channel, Endpoint, Uri};
 use tower::service_fn;
 
-use crate::error::CliError;
+use crate::{
+    error::CliError,
+    tls::{self, Files},
+};
 
 /// Where a packaged daemon has its socket.
 const SOCKET: &str = "/run/autoradio/admin.sock";
@@ -33,8 +38,16 @@ const ANSWER_MAX: usize = 64 << 20;
 pub(crate) enum Target {
     /// By its socket.
     Socket(PathBuf),
-    /// By a client port, `host:port`: the first that answers.
-    Servers(Vec<String>),
+    /// By a client port: the first that answers.
+    Servers(Vec<Server>, Files),
+}
+
+/// A node's client port.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Server {
+    /// `host:port`.
+    pub(crate) address: String,
+    pub(crate) tls: bool,
 }
 
 impl Target {
@@ -42,6 +55,7 @@ impl Target {
     pub(crate) fn choose(
         socket: Option<PathBuf>,
         server: Option<&str>,
+        files: Files,
         env: impl Fn(&str) -> Option<String>,
     ) -> Result<Self, CliError> {
         let env = |name| env(name).filter(|value| !value.is_empty());
@@ -49,7 +63,9 @@ impl Target {
             return Ok(Self::Socket(socket));
         }
         if let Some(servers) = server.map(str::to_owned).or_else(|| env("AUTORADIO_SERVER")) {
-            return servers.split(',').map(address).collect::<Result<_, _>>().map(Self::Servers);
+            let parse = |given| server_of(given, files.ca.is_some());
+            let servers = servers.split(',').map(parse).collect::<Result<_, _>>()?;
+            return Ok(Self::Servers(servers, files));
         }
         Ok(Self::Socket(env("AUTORADIO_ADMIN_SOCKET").unwrap_or_else(|| SOCKET.into()).into()))
     }
@@ -58,21 +74,25 @@ impl Target {
     pub(crate) async fn connect(&self, deadline: Instant) -> Result<AdminClient<Channel>, CliError> {
         let channel = match self {
             Self::Socket(path) => by_socket(path.clone(), deadline).await?,
-            Self::Servers(addresses) => by_servers(addresses, deadline).await?,
+            Self::Servers(servers, files) => {
+                let tls = servers.iter().any(|server| server.tls).then(|| files.connector()).transpose()?;
+                by_servers(servers, tls.as_ref(), deadline).await?
+            }
         };
         Ok(AdminClient::new(channel).max_decoding_message_size(ANSWER_MAX))
     }
 }
 
-/// `host:port` of what was given: `host`, `host:port`, `[::1]:port`, `::1`, `http://host:port/`.
-fn address(given: &str) -> Result<String, CliError> {
+/// What was given: `host`, `host:port`, `[::1]:port`, `::1`, `http://host:port/`, `https://…`; without a scheme it is TLS
+/// where a CA is known.
+fn server_of(given: &str, ca_known: bool) -> Result<Server, CliError> {
     let given = given.trim();
-    if given.starts_with("https://") {
-        return Err(CliError::Usage(format!(
-            "--server {given}: the client port is not encrypted; write http:// or none"
-        )));
-    }
-    let host = given.strip_prefix("http://").unwrap_or(given).trim_end_matches('/');
+    let (tls, host) = match (given.strip_prefix("https://"), given.strip_prefix("http://")) {
+        (Some(host), _) => (true, host),
+        (_, Some(host)) => (false, host),
+        _ => (ca_known, given),
+    };
+    let host = host.trim_end_matches('/');
     let address = match host.parse::<std::net::Ipv6Addr>() {
         Ok(ip) => format!("[{ip}]:{PORT}"),
         Err(_) if host.ends_with(']') || !host.contains(':') => format!("{host}:{PORT}"),
@@ -82,7 +102,11 @@ fn address(given: &str) -> Result<String, CliError> {
         let host = uri.host().unwrap_or_default();
         !host.is_empty() && uri.port_u16().is_some() && !address.contains(['/', '@', '?'])
     });
-    if fit { Ok(address) } else { Err(CliError::Usage(format!("--server {given:?}: write HOST or HOST:PORT"))) }
+    if fit {
+        Ok(Server { address, tls })
+    } else {
+        Err(CliError::Usage(format!("--server {given:?}: write HOST or HOST:PORT")))
+    }
 }
 
 async fn by_socket(path: PathBuf, deadline: Instant) -> Result<Channel, CliError> {
@@ -108,12 +132,13 @@ async fn by_socket(path: PathBuf, deadline: Instant) -> Result<Channel, CliError
     })
 }
 
-async fn by_servers(addresses: &[String], deadline: Instant) -> Result<Channel, CliError> {
+async fn by_servers(servers: &[Server], tls: Option<&TlsConnector>, deadline: Instant) -> Result<Channel, CliError> {
     let mut failed = Vec::new();
-    for address in addresses {
-        match by_server(address, deadline.min(Instant::now() + CONNECT_MAX)).await {
+    for Server { address, tls: wanted } in servers {
+        let tls = tls.filter(|_| *wanted).cloned();
+        match by_server(address, tls, deadline.min(Instant::now() + CONNECT_MAX)).await {
             Ok(channel) => return Ok(channel),
-            Err(reason) if addresses.len() == 1 => {
+            Err(reason) if servers.len() == 1 => {
                 return Err(CliError::Connect { address: address.clone(), reason });
             }
             Err(reason) => failed.push(format!("{address}: {reason}")),
@@ -122,14 +147,19 @@ async fn by_servers(addresses: &[String], deadline: Instant) -> Result<Channel, 
     Err(CliError::Connect { address: "any of the servers".into(), reason: failed.join(", ") })
 }
 
-async fn by_server(address: &str, deadline: Instant) -> Result<Channel, String> {
+async fn by_server(address: &str, tls: Option<TlsConnector>, deadline: Instant) -> Result<Channel, String> {
     let endpoint = Endpoint::from_shared(format!("http://{address}")).map_err(|error| error.to_string())?;
+    let host = address.rsplit_once(':').map_or(address, |(host, _)| host).to_owned();
     let to = address.to_owned();
     let dial = service_fn(move |_: Uri| {
-        let to = to.clone();
+        let (to, host, tls) = (to.clone(), host.clone(), tls.clone());
         async move {
             let stream = TcpStream::connect(to).await?;
             stream.set_nodelay(true)?;
+            let stream: Box<dyn Stream> = match tls {
+                Some(connector) => Box::new(tls::begin(&connector, &host, stream).await?),
+                None => Box::new(stream),
+            };
             Ok::<_, io::Error>(TokioIo::new(stream))
         }
     });
@@ -138,6 +168,10 @@ async fn by_server(address: &str, deadline: Instant) -> Result<Channel, String> 
         Err(_) => Err(LATE.into()),
     }
 }
+
+/// A connection, with TLS or without.
+trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
 /// The kind of the I/O error below `error`.
 fn io_kind(error: &(dyn Error + 'static)) -> Option<io::ErrorKind> {
@@ -158,16 +192,21 @@ mod tests {
         Instant::now() + Duration::from_secs(5)
     }
 
+    fn plain(address: &str) -> Server {
+        Server { address: address.into(), tls: false }
+    }
+
     #[test]
     fn options_come_before_the_environment() {
         let env = |set: &'static str| move |name: &str| (name == set).then(|| String::from("/of/env"));
         let none = |_: &str| None;
-        assert_eq!(Target::choose(None, None, none).unwrap(), Target::Socket(SOCKET.into()));
-        let socket = Target::choose(None, None, env("AUTORADIO_ADMIN_SOCKET")).unwrap();
+        assert_eq!(Target::choose(None, None, Files::default(), none).unwrap(), Target::Socket(SOCKET.into()));
+        let socket = Target::choose(None, None, Files::default(), env("AUTORADIO_ADMIN_SOCKET")).unwrap();
         assert_eq!(socket, Target::Socket("/of/env".into()));
-        let servers = Target::choose(None, Some("host1, host2:99"), env("AUTORADIO_ADMIN_SOCKET")).unwrap();
-        assert_eq!(servers, Target::Servers(vec!["host1:2379".into(), "host2:99".into()]));
-        let socket = Target::choose(Some("/given".into()), None, env("AUTORADIO_SERVER")).unwrap();
+        let servers =
+            Target::choose(None, Some("host1, host2:99"), Files::default(), env("AUTORADIO_ADMIN_SOCKET")).unwrap();
+        assert_eq!(servers, Target::Servers(vec![plain("host1:2379"), plain("host2:99")], Files::default()));
+        let socket = Target::choose(Some("/given".into()), None, Files::default(), env("AUTORADIO_SERVER")).unwrap();
         assert_eq!(socket, Target::Socket("/given".into()));
     }
 
@@ -181,10 +220,13 @@ mod tests {
             ("[::1]:5", "[::1]:5"),
         ];
         for (given, meant) in ways {
-            assert_eq!(address(given).unwrap(), meant);
+            assert_eq!(server_of(given, false).unwrap(), plain(meant));
         }
-        for bad in ["", "https://host1", "host1:port", "host1/path", "a b", "host:99999"] {
-            assert!(address(bad).is_err(), "{bad}");
+        assert!(server_of("https://host1", false).unwrap().tls, "it is said");
+        assert!(server_of("host1", true).unwrap().tls, "a CA is known");
+        assert!(!server_of("http://host1", true).unwrap().tls, "it is said");
+        for bad in ["", "host1:port", "host1/path", "a b", "host:99999"] {
+            assert!(server_of(bad, false).is_err(), "{bad}");
         }
     }
 
@@ -202,7 +244,7 @@ mod tests {
     #[tokio::test]
     async fn a_closed_port_is_named() {
         let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
-        let refused = Target::Servers(vec![free.clone()]).connect(soon()).await.unwrap_err();
+        let refused = Target::Servers(vec![plain(&free)], Files::default()).connect(soon()).await.unwrap_err();
         assert!(refused.to_string().contains(&free) && refused.to_string().contains("refused"), "{refused}");
     }
 }

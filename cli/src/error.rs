@@ -36,6 +36,8 @@ pub(crate) enum CliError {
     SocketDenied(PathBuf),
     #[error("cannot connect to {address}: {reason}; does autoradio-node run there, and is the port open to here?")]
     Connect { address: String, reason: String },
+    #[error("{path}: {reason}")]
+    TlsFile { path: PathBuf, reason: String },
     #[error("{what} failed: the connection broke: {reason}{}", after_break(*.effect))]
     Broken { what: String, effect: Effect, reason: String },
     #[error("{what}: no answer within {}{}", duration::show(*.limit), after_timeout(*.effect))]
@@ -87,6 +89,7 @@ impl CliError {
             Self::TimedOut { .. } | Self::Broken { effect: Effect::Changes, .. } => Exit::TimedOut,
             Self::Refused { status, .. } => Exit::of(status.code()),
             Self::NotConfirmed(_)
+            | Self::TlsFile { .. }
             | Self::NoSocket(_)
             | Self::NobodyListens(_)
             | Self::Connect { .. }

@@ -10,6 +10,7 @@ mod error;
 mod exit;
 mod json;
 mod render;
+mod tls;
 
 use std::{
     io::{self, IsTerminal, Write},
@@ -50,7 +51,7 @@ fn run(args: Args) -> Result<Exit, CliError> {
     let env = |name: &str| std::env::var(name).ok();
     let watch = matches!(args.command, Command::Status { watch: true });
     let session = Session {
-        target: Target::choose(args.socket, args.server.as_deref(), env)?,
+        target: Target::choose(args.socket, args.server.as_deref(), tls::Files::choose(args.tls, env), env)?,
         timeout: args.timeout,
         output: args.output,
         look: look(),

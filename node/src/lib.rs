@@ -19,4 +19,5 @@ pub mod onair;
 pub mod peer;
 pub mod raft;
 pub mod status;
+pub mod tls;
 pub mod view;

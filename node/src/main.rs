@@ -17,6 +17,7 @@ use tracing_subscriber::EnvFilter;
 const QUIET: &str = "h2=warn,hyper=warn,hickory_server=warn,openraft=warn,sled=warn,tonic=warn,tower=warn";
 
 fn main() -> ExitCode {
+    autoradio_node::tls::install_provider();
     let words = std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
     let variable = |name: &str| std::env::var(name).ok();
     let files = EnvironmentFiles::read(variable);

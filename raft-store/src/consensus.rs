@@ -19,6 +19,7 @@ use tokio::sync::watch;
 use crate::{
     ConsensusError, Identity, Observer, Options, RaftStatus, Role, RpcKind, Storage, StoreError, Transport,
     barrier::Barrier,
+    handover::Chosen,
     identity,
     log::LogStore,
     network::{self, Network},
@@ -56,7 +57,9 @@ pub struct Consensus {
     pub(crate) raft: Raft<TypeConfig>,
     machine: SharedMachine,
     barrier: Barrier,
-    proposals: Proposals,
+    pub(crate) proposals: Proposals,
+    pub(crate) transport: Arc<dyn Transport>,
+    pub(crate) chosen: Chosen,
     unheard_max_ms: u64,
     status: watch::Receiver<RaftStatus>,
     flusher: Arc<Mutex<Option<JoinHandle<()>>>>,
@@ -130,14 +133,16 @@ impl Consensus {
         let config = open::config(options, identity).validate().map_err(|e| wrong(&e))?;
         let unheard_max_ms = (options.election.1 * UNHEARD_ELECTIONS).as_millis().try_into().unwrap_or(u64::MAX);
         let machine = state.machine();
-        let raft = Raft::new(identity.node_id, Arc::new(config), Network { transport }, log, state)
+        let chosen = Chosen::default();
+        let network = Network { transport: transport.clone(), chosen: chosen.clone() };
+        let raft = Raft::new(identity.node_id, Arc::new(config), network, log, state)
             .await
             .map_err(|e| StoreError::Damaged { dir: options.dir.clone(), reason: e.to_string() })?;
         let (status, reads, writes) = (open::follow(raft.metrics()), raft.clone(), raft.clone());
         let barrier = Barrier::start(move || read_round(reads.clone()));
         let proposals = Proposals::start(move |commands| write_round(writes.clone(), commands));
         let flusher = Arc::new(Mutex::new(flusher));
-        Ok(Self { raft, machine, barrier, proposals, unheard_max_ms, status, flusher })
+        Ok(Self { raft, machine, barrier, proposals, transport, chosen, unheard_max_ms, status, flusher })
     }
 
     /// Makes a new cluster of these voters (id to peer address). Idempotent on a node that has a log already.
@@ -163,7 +168,8 @@ impl Consensus {
             return Err(ConsensusError::TooLarge { bytes: command.len(), max: COMMAND_BYTES_MAX });
         }
         // openraft's leader that is cut off would go on filling its log with what it cannot commit.
-        if self.status.borrow().role == Role::Leader && !self.leads() {
+        let status = self.status();
+        if status.role == Role::Leader && !self.is_led(&status) {
             return Err(ConsensusError::NoQuorum);
         }
         let (index, outcome) = self.proposals.propose(command, timeout).await?;
@@ -174,7 +180,14 @@ impl Consensus {
     #[must_use]
     pub fn leads(&self) -> bool {
         let status = self.status.borrow();
-        status.role == Role::Leader && status.millis_since_quorum_ack.is_none_or(|ms| ms <= self.unheard_max_ms)
+        status.role == Role::Leader && self.is_led(&status)
+    }
+
+    /// Whether there is a leader by this status: openraft's leader that no majority answers goes on as such.
+    #[must_use]
+    pub fn is_led(&self, status: &RaftStatus) -> bool {
+        let heard = status.millis_since_quorum_ack.is_none_or(|ms| ms <= self.unheard_max_ms);
+        status.leader.is_some() && (status.role != Role::Leader || heard)
     }
 
     /// On the leader: an index such that a read at a state that has applied it is linearizable.
@@ -223,6 +236,8 @@ impl Consensus {
             RpcKind::Append => network::encode(&self.raft.append_entries(read(&payload)?).await),
             RpcKind::Vote => network::encode(&self.raft.vote(read(&payload)?).await),
             RpcKind::Snapshot => network::encode(&self.raft.install_snapshot(read(&payload)?).await),
+            RpcKind::HandedVote => return self.handed_vote(&payload).await,
+            RpcKind::TakeOver => return self.take_over().await.map(|()| Bytes::new()),
         }
         .map_err(stopped)
     }
@@ -273,7 +288,7 @@ impl Consensus {
     }
 }
 
-fn stopped(error: impl std::fmt::Display) -> ConsensusError {
+pub(crate) fn stopped(error: impl std::fmt::Display) -> ConsensusError {
     ConsensusError::Stopped(error.to_string())
 }
 
@@ -302,7 +317,7 @@ async fn write_round(raft: Raft<TypeConfig>, commands: Vec<Bytes>) -> Result<(Lo
     Ok((written.log_id.index, outcomes))
 }
 
-fn read<T: serde::de::DeserializeOwned>(payload: &[u8]) -> Result<T, ConsensusError> {
+pub(crate) fn read<T: serde::de::DeserializeOwned>(payload: &[u8]) -> Result<T, ConsensusError> {
     network::decode(payload).map_err(stopped)
 }
 

@@ -7,6 +7,7 @@ mod error;
 mod files;
 mod flusher;
 mod folder_files;
+mod handover;
 mod identity;
 mod log;
 mod membership;

@@ -17,6 +17,7 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
     RpcKind, Transport, TransportError,
+    handover::Chosen,
     types::{Peer, TypeConfig},
 };
 
@@ -30,6 +31,7 @@ type RpcError<E> = RPCError<NodeId, Peer, RaftError<NodeId, E>>;
 /// Makes connections; they are cheap, since the transport pools.
 pub(crate) struct Network {
     pub(crate) transport: Arc<dyn Transport>,
+    pub(crate) chosen: Chosen,
 }
 
 /// The way to one node.
@@ -37,13 +39,14 @@ pub(crate) struct Connection {
     target: NodeId,
     peer: Peer,
     transport: Arc<dyn Transport>,
+    chosen: Chosen,
 }
 
 impl RaftNetworkFactory<TypeConfig> for Network {
     type Network = Connection;
 
     async fn new_client(&mut self, target: NodeId, node: &Peer) -> Connection {
-        Connection { target, peer: node.clone(), transport: self.transport.clone() }
+        Connection { target, peer: node.clone(), transport: self.transport.clone(), chosen: self.chosen.clone() }
     }
 }
 
@@ -106,7 +109,7 @@ impl RaftNetwork<TypeConfig> for Connection {
         rpc: VoteRequest<NodeId>,
         option: RPCOption,
     ) -> Result<VoteResponse<NodeId>, RPCError<NodeId, Peer, RaftError<NodeId>>> {
-        self.call(RpcKind::Vote, &rpc, &option).await
+        self.call(self.chosen.vote_kind(), &rpc, &option).await
     }
 
     fn backoff(&self) -> Backoff {

@@ -93,8 +93,9 @@ pub struct Options {
     /// Where to listen for peers [default: http://0.0.0.0:2380, or --peer-ip].
     #[arg(long, value_delimiter = ',')]
     pub listen_peer_urls: Vec<String>,
-    /// Where to listen for etcd's clients and radioctl --server.
-    #[arg(long, value_delimiter = ',', default_value = "http://127.0.0.1:2379")]
+    /// Where to listen for etcd's clients and radioctl --server: http://ADDR:PORT or https://ADDR:PORT; may be repeated
+    /// [default: http://127.0.0.1:2379].
+    #[arg(long, value_delimiter = ',')]
     pub listen_client_urls: Vec<String>,
     /// What peers are told [default: http://PEER-IP:2380].
     #[arg(long, value_delimiter = ',')]
@@ -102,6 +103,19 @@ pub struct Options {
     /// What clients are told [default: --listen-client-urls].
     #[arg(long, value_delimiter = ',')]
     pub advertise_client_urls: Vec<String>,
+    /// PEM file of the certificate for https:// client URLs, read again when it changes.
+    #[arg(long)]
+    pub cert_file: Option<PathBuf>,
+    /// PEM file of its key.
+    #[arg(long)]
+    pub key_file: Option<PathBuf>,
+    /// PEM file of the CAs whose certificates clients must present on https:// client URLs.
+    #[arg(long)]
+    pub trusted_ca_file: Option<PathBuf>,
+    /// Whether clients must present a certificate; needs --trusted-ca-file, which implies it.
+    #[arg(long, action = clap::ArgAction::Set, num_args = 0..=1, default_value = "false", default_missing_value = "true",
+        value_parser = clap::builder::BoolishValueParser::new())]
+    pub client_cert_auth: bool,
     /// First members of the cluster: name=http://host:2380,…
     #[arg(long)]
     pub initial_cluster: Option<String>,
@@ -139,10 +153,27 @@ pub struct Options {
     /// Whether sources are taken in by the front and fed to Icecast.
     #[arg(long, default_value_t = true, action = clap::ArgAction::Set, num_args = 0..=1, default_missing_value = "true")]
     pub enable_icecast_proxy: bool,
+    /// What is kept.
+    #[command(flatten)]
+    pub keeping: KeepingOptions,
     /// error, warn, info, debug, trace, or a filter by module.
     #[arg(long, default_value = "info")]
     pub log_level: String,
     /// How log lines look.
     #[arg(long, value_enum, default_value = "text")]
     pub log_format: LogFormat,
+}
+
+/// What is kept, and how much of it.
+#[derive(Clone, Debug, Default, Args)]
+pub struct KeepingOptions {
+    /// The store's size at which the NOSPACE alarm is raised [0: 2 GiB].
+    #[arg(long, value_name = "BYTES", default_value_t = 0, allow_negative_numbers = true)]
+    pub quota_backend_bytes: i64,
+    /// Whether history is forgotten by age (periodic) or by number (revision).
+    #[arg(long, value_name = "MODE", default_value = "periodic")]
+    pub auto_compaction_mode: String,
+    /// How much of it is kept: hours or a time, or a number of revisions; 0 for all [default: 24h].
+    #[arg(long, value_name = "HOURS|TIME|NUMBER")]
+    pub auto_compaction_retention: Option<String>,
 }

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs, UdpSocket}
 
 use socket2::{Domain, Socket, Type};
 
-use super::args::Options;
+use super::{args::Options, client_tls::OwnFiles};
 
 /// Addresses that stand for “elsewhere”; nothing is ever sent to them (RFC 5737, RFC 3849).
 const ELSEWHERE: [IpAddr; 2] =
@@ -23,6 +23,8 @@ pub struct Facts {
     pub local_ips: Vec<IpAddr>,
     /// Whether there is IPv6.
     pub ipv6: bool,
+    /// Certificates and keys where they have always been looked for.
+    pub own_files: OwnFiles,
 }
 
 impl Facts {
@@ -43,7 +45,7 @@ impl Facts {
         local_ips.sort();
         local_ips.dedup();
         let ipv6 = UdpSocket::bind((Ipv6Addr::UNSPECIFIED, 0)).is_ok();
-        Self { host_name, host_ips, route_ips, local_ips, ipv6 }
+        Self { host_name, host_ips, route_ips, local_ips, ipv6, own_files: OwnFiles::look() }
     }
 }
 

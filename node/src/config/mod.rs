@@ -1,15 +1,20 @@
 //! A node's configuration, whole and checked; made from arguments and environment by `args`, or by hand in tests.
 
 pub mod args;
+mod client_tls;
 mod environment;
 mod facts;
 mod files;
+mod keeping;
 mod listed;
 mod resolve;
+mod urls;
 
+pub use client_tls::ClientTls;
 pub use environment::with_environment;
 pub use facts::Facts;
 pub use files::EnvironmentFiles;
+pub use keeping::Keeping;
 pub use resolve::{ConfigError, resolve};
 
 use std::{
@@ -51,11 +56,11 @@ pub struct Config {
     pub domain: Option<String>,
     /// Where peers connect to (2380).
     pub peer_listen: Vec<SocketAddr>,
-    /// Where etcd's clients and `radioctl --server` connect to (2379).
+    /// Where etcd's clients and `radioctl --server` connect to without TLS (2379).
     pub client_listen: Vec<SocketAddr>,
     /// What peers are told: `http://host:2380`.
     pub peer_urls: Vec<String>,
-    /// What clients are told: `http://host:2379`.
+    /// What clients are told: `http://host:2379`, or `https://`.
     pub client_urls: Vec<String>,
     /// etcd's `--initial-cluster`: name and peer URL.
     pub initial_cluster: Vec<(String, String)>,
@@ -89,4 +94,8 @@ pub struct Config {
     pub heartbeat: Duration,
     /// Election timeout, least and most (600 to 1,000 ms).
     pub election: (Duration, Duration),
+    /// What is kept, and how much of it.
+    pub keeping: Keeping,
+    /// TLS where etcd's clients and `radioctl --server` connect to.
+    pub client_tls: ClientTls,
 }

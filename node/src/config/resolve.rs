@@ -9,7 +9,9 @@ use std::{
 use super::{
     ClusterState, Config, IcecastMode,
     args::{Options, StateArg},
+    client_tls,
     facts::Facts,
+    urls::{Scheme, listen_urls, urls},
 };
 
 /// The longest `--hold`: what a player's patience and the memory for a mount allow.
@@ -41,13 +43,9 @@ pub fn resolve(options: &Options, facts: &Facts) -> Result<Config, ConfigError> 
     let peer_ip = options.peer_ip.or(public_ips.first().copied()).unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
     let peer_listen = peer_listen(options)?;
     let peer_port = peer_listen.first().map_or(2380, SocketAddr::port);
-    let given_peer_urls = urls("initial-advertise-peer-urls", &options.initial_advertise_peer_urls)?;
+    let given_peer_urls = urls("initial-advertise-peer-urls", &options.initial_advertise_peer_urls, &[Scheme::Http])?;
     let default_peer_urls = vec![format!("http://{}", SocketAddr::new(peer_ip, peer_port))];
-    let client_listen = listen_urls("listen-client-urls", &options.listen_client_urls)?;
-    let client_urls = match urls("advertise-client-urls", &options.advertise_client_urls)? {
-        none if none.is_empty() => client_listen.iter().map(|at| format!("http://{at}")).collect(),
-        given => given,
-    };
+    let clients = client_tls::resolve(options, facts, peer_ip)?;
     let initial_cluster = super::listed::initial_cluster(options.initial_cluster.as_deref().unwrap_or_default())?;
     let (name, peer_urls) = super::listed::own(options, facts, &initial_cluster, given_peer_urls, default_peer_urls)?;
     let domain = options.domain.as_deref().map(domain).transpose()?;
@@ -57,9 +55,9 @@ pub fn resolve(options: &Options, facts: &Facts) -> Result<Config, ConfigError> 
         dns_listen: dns_listen(options, facts, domain.is_some(), &public_ips)?,
         domain,
         peer_listen,
-        client_listen,
+        client_listen: clients.plain,
         peer_urls,
-        client_urls,
+        client_urls: clients.advertised,
         initial_cluster,
         initial_cluster_state: match options.initial_cluster_state {
             Some(StateArg::Existing) => ClusterState::Existing,
@@ -83,6 +81,8 @@ pub fn resolve(options: &Options, facts: &Facts) -> Result<Config, ConfigError> 
         hold: hold(&options.hold)?,
         heartbeat: autoradio_store::Options::HEARTBEAT,
         election: autoradio_store::Options::ELECTION,
+        keeping: super::keeping::resolve(&options.keeping)?,
+        client_tls: clients.tls,
     })
 }
 
@@ -107,7 +107,8 @@ fn peer_listen(options: &Options) -> Result<Vec<SocketAddr>, ConfigError> {
     if options.listen_peer_urls.is_empty() {
         return Ok(vec![SocketAddr::new(options.peer_ip.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)), 2380)]);
     }
-    listen_urls("listen-peer-urls", &options.listen_peer_urls)
+    let listen = listen_urls("listen-peer-urls", &options.listen_peer_urls, &[Scheme::Http])?;
+    Ok(listen.into_iter().map(|(_, at)| at).collect())
 }
 
 fn http_listen(options: &Options, facts: &Facts) -> Result<Vec<SocketAddr>, ConfigError> {
@@ -144,37 +145,6 @@ fn addresses(option: &'static str, given: &[String]) -> Result<Vec<SocketAddr>, 
     let parse =
         |text: &String| text.parse().map_err(|_| wrong(option, text, "give ADDR:PORT, as 0.0.0.0:80 or [::]:80"));
     given.iter().filter(|text| !text.is_empty()).map(parse).collect()
-}
-
-fn listen_urls(option: &'static str, given: &[String]) -> Result<Vec<SocketAddr>, ConfigError> {
-    let parse = |url: &String| {
-        let rest = http(option, url)?;
-        let rest = rest.strip_prefix("localhost").map_or(rest.to_owned(), |port| format!("127.0.0.1{port}"));
-        rest.parse().map_err(|_| wrong(option, url, "give http://ADDR:PORT with an address of this machine"))
-    };
-    given.iter().filter(|url| !url.is_empty()).map(parse).collect()
-}
-
-/// What follows `http://`, without a slash at the end.
-fn http<'a>(option: &'static str, url: &'a str) -> Result<&'a str, ConfigError> {
-    match url.split_once("://") {
-        Some(("http", rest)) => Ok(rest.trim_end_matches('/')),
-        Some(("https", _)) => Err(wrong(option, url, "TLS is not supported by this version; use http://")),
-        _ => Err(wrong(option, url, "give http://HOST:PORT")),
-    }
-}
-
-pub(super) fn url(option: &'static str, url: &str) -> Result<String, ConfigError> {
-    let rest = http(option, url)?;
-    let port = rest.rsplit_once(':').map(|(host, port)| (host, port.parse::<u16>()));
-    match port {
-        Some((host, Ok(port))) if !host.is_empty() && port != 0 && !rest.contains('/') => Ok(format!("http://{rest}")),
-        _ => Err(wrong(option, url, "give http://HOST:PORT")),
-    }
-}
-
-fn urls(option: &'static str, given: &[String]) -> Result<Vec<String>, ConfigError> {
-    given.iter().filter(|text| !text.is_empty()).map(|text| url(option, text)).collect()
 }
 
 fn domain(text: &str) -> Result<String, ConfigError> {

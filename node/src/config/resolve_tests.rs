@@ -13,6 +13,7 @@ fn facts() -> Facts {
         route_ips: vec!["203.0.113.9".parse().unwrap()],
         local_ips: vec!["203.0.113.1".parse().unwrap(), "203.0.113.9".parse().unwrap()],
         ipv6: true,
+        own_files: Default::default(),
     }
 }
 

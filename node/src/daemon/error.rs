@@ -5,7 +5,7 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 use autoradio_machine::hex_id;
 use autoradio_store::{ConsensusError, StoreError};
 
-use crate::peer::JoinError;
+use crate::{peer::JoinError, tls::TlsError};
 
 /// Why a node did not start.
 #[derive(Debug, thiserror::Error)]
@@ -39,6 +39,9 @@ pub enum StartError {
         /// Why.
         reason: String,
     },
+    /// The certificates of the clients' port.
+    #[error("TLS for clients: {0}; see --cert-file, --key-file and --trusted-ca-file")]
+    Tls(#[from] TlsError),
     /// The data folder.
     #[error("{dir}: {source}; see --data-dir")]
     DataDir {

@@ -35,6 +35,7 @@ struct Inner {
     lease: watch::Sender<Option<LeaseId>>,
     leases: Mutex<LeaseKeeper>,
     started: Instant,
+    quota_bytes: u64,
 }
 
 /// How one attempt ended that may be repeated.
@@ -46,9 +47,15 @@ pub(super) enum Attempt<T> {
 }
 
 impl RaftHandle {
-    /// The handle of this node's consensus.
+    /// The handle of this node's consensus; proposals that would make the store larger than the quota are refused.
     #[must_use]
-    pub fn new(consensus: Consensus, identity: Identity, peers: Peers, catalog: watch::Receiver<Catalog>) -> Self {
+    pub fn new(
+        consensus: Consensus,
+        identity: Identity,
+        peers: Peers,
+        catalog: watch::Receiver<Catalog>,
+        quota_bytes: u64,
+    ) -> Self {
         let inner = Inner {
             consensus,
             identity,
@@ -57,6 +64,7 @@ impl RaftHandle {
             lease: watch::Sender::new(None),
             leases: Mutex::default(),
             started: Instant::now(),
+            quota_bytes,
         };
         Self { inner: Arc::new(inner) }
     }
@@ -69,6 +77,12 @@ impl RaftHandle {
     /// # Errors
     /// [`RaftError`].
     pub async fn propose(&self, command: Command) -> Result<Proposed, RaftError> {
+        self.admit(&command).await?;
+        self.propose_admitted(command).await
+    }
+
+    /// [`RaftHandle::propose`], whatever the quota says.
+    pub(super) async fn propose_admitted(&self, command: Command) -> Result<Proposed, RaftError> {
         // Whether a leader carried it out that was replaced before it answered is not known.
         let late = || Err(RaftError::LeaderReplaced);
         let proposed = self
@@ -212,6 +226,14 @@ impl RaftHandle {
         self.inner.consensus.leads()
     }
 
+    /// On the leader: hands leadership to `target`, or to whom it fits best; who leads then.
+    ///
+    /// # Errors
+    /// [`RaftError`].
+    pub async fn hand_over(&self, target: Option<NodeId>, limit: Duration) -> Result<NodeId, RaftError> {
+        Ok(self.inner.consensus.hand_over(target, limit).await?)
+    }
+
     /// This node.
     #[must_use]
     pub fn node_id(&self) -> NodeId {
@@ -250,6 +272,10 @@ impl RaftHandle {
     /// Who counts the leases' time; never locked across an await.
     pub(super) fn leases(&self) -> std::sync::MutexGuard<'_, LeaseKeeper> {
         self.inner.leases.lock().expect("nothing panics while it holds the leases")
+    }
+
+    pub(super) fn quota_bytes(&self) -> u64 {
+        self.inner.quota_bytes
     }
 
     pub(super) fn peers(&self) -> &Peers {

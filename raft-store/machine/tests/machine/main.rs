@@ -1,9 +1,11 @@
 //! The machine from outside: etcd's semantics, its past faults by name, and a simple model to compare with.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
+mod alarms;
 mod catalog;
 mod faults;
 mod model;
+mod random;
 mod semantics;
 
 use autoradio_machine::{

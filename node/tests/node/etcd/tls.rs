@@ -1,0 +1,214 @@
+//! TLS on the client port: who is let in, and certificates that change.
+
+use std::{net::SocketAddr, path::Path, sync::Arc};
+
+use autoradio_node::{
+    daemon::{Node, Start},
+    tls::{TlsFiles, provider},
+};
+use autoradio_proto::etcd::etcdserverpb::kv_client::KvClient;
+use hyper_util::rt::TokioIo;
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
+    KeyUsagePurpose,
+};
+use rustls::{
+    ClientConfig, RootCertStore,
+    pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject},
+};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    time::timeout,
+};
+use tokio_rustls::{TlsConnector, client::TlsStream};
+use tonic::transport::{Channel, Endpoint};
+
+use super::{bytes, put, range};
+use crate::support::{Cluster, LIMIT, config, eventually, free_addr};
+
+/// A CA.
+struct Authority {
+    issuer: CertifiedIssuer<'static, KeyPair>,
+}
+
+/// A certificate and its key, in PEM.
+struct Pair {
+    cert: String,
+    key: String,
+}
+
+impl Authority {
+    fn new(name: &str) -> Self {
+        let mut params = CertificateParams::default();
+        params.distinguished_name.push(DnType::CommonName, name);
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+        let key = KeyPair::generate().expect("keys can be made");
+        Self { issuer: CertifiedIssuer::self_signed(params, key).expect("a CA can be made") }
+    }
+
+    fn pem(&self) -> String {
+        self.issuer.pem()
+    }
+
+    /// A certificate for a server on 127.0.0.1 and for a client alike.
+    fn pair(&self, name: &str) -> Pair {
+        let mut params = CertificateParams::new(vec!["127.0.0.1".into()]).expect("it is an address");
+        params.distinguished_name.push(DnType::CommonName, name);
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
+        let key = KeyPair::generate().expect("keys can be made");
+        let cert = params.signed_by(&key, &self.issuer).expect("certificates can be made");
+        Pair { cert: cert.pem(), key: key.serialize_pem() }
+    }
+
+    /// A client that believes this CA, and presents a certificate or none.
+    fn client(&self, own: Option<&Pair>) -> TlsConnector {
+        let mut roots = RootCertStore::empty();
+        roots.add(self.issuer.der().clone()).expect("it is a CA");
+        let builder = ClientConfig::builder_with_provider(provider());
+        let builder =
+            builder.with_safe_default_protocol_versions().expect("ring has them").with_root_certificates(roots);
+        let mut config = match own {
+            None => builder.with_no_client_auth(),
+            Some(pair) => {
+                let cert = CertificateDer::from_pem_slice(pair.cert.as_bytes()).expect("it is PEM");
+                let key = PrivateKeyDer::from_pem_slice(pair.key.as_bytes()).expect("it is PEM");
+                builder.with_client_auth_cert(vec![cert], key).expect("they fit together")
+            }
+        };
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        TlsConnector::from(Arc::new(config))
+    }
+}
+
+impl Pair {
+    fn write(&self, dir: &Path) {
+        std::fs::write(dir.join("cert.pem"), &self.cert).expect("the folder is there");
+        std::fs::write(dir.join("key.pem"), &self.key).expect("the folder is there");
+    }
+}
+
+/// The files of a node's TLS.
+fn files(dir: &Path, ca: Option<&Authority>) -> TlsFiles {
+    let trusted_ca = ca.map(|ca| {
+        std::fs::write(dir.join("ca.pem"), ca.pem()).expect("the folder is there");
+        dir.join("ca.pem")
+    });
+    TlsFiles { cert: dir.join("cert.pem"), key: dir.join("key.pem"), trusted_ca }
+}
+
+/// A node with a plain listener and one with TLS, at the address that is returned.
+async fn served(files: TlsFiles) -> (Cluster, SocketAddr) {
+    let at = free_addr();
+    let cluster = Cluster::start_with(1, |_, config| {
+        config.client_tls.listen = vec![at];
+        config.client_tls.files = Some(files.clone());
+        config.client_urls.push(format!("https://{at}"));
+    });
+    (cluster.await, at)
+}
+
+async fn shake(connector: &TlsConnector, at: SocketAddr) -> std::io::Result<TlsStream<TcpStream>> {
+    let stream = TcpStream::connect(at).await?;
+    connector.connect(ServerName::IpAddress(at.ip().into()), stream).await
+}
+
+/// What a request by HTTP/1.1 is answered with. With TLS 1.3 a client hears only now that it was refused.
+async fn health(connector: &TlsConnector, at: SocketAddr) -> std::io::Result<String> {
+    let asked = async {
+        let mut stream = shake(connector, at).await?;
+        stream.write_all(b"GET /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await?;
+        Ok(answer)
+    };
+    timeout(LIMIT, asked).await.expect("it ends in time")
+}
+
+fn channel(connector: TlsConnector, at: SocketAddr) -> Channel {
+    let dial = tower::service_fn(move |_: tonic::transport::Uri| {
+        let connector = connector.clone();
+        async move { shake(&connector, at).await.map(TokioIo::new) }
+    });
+    Endpoint::from_static("http://node").connect_with_connector_lazy(dial)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_who_presents_a_certificate_of_the_ca_is_let_in() {
+    let (dir, ours, theirs) = (tempfile::tempdir().unwrap(), Authority::new("ours"), Authority::new("theirs"));
+    ours.pair("server").write(dir.path());
+    let (cluster, at) = served(files(dir.path(), Some(&ours))).await;
+
+    let good = ours.client(Some(&ours.pair("root")));
+    let mut kv = KvClient::new(channel(good.clone(), at));
+    kv.put(put("a", "1")).await.unwrap();
+    let found = kv.range(range("a", "")).await.unwrap().into_inner();
+    assert_eq!(found.kvs[0].value, bytes("1"));
+    let answer = health(&good, at).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200") && answer.contains(r#""health":"true""#), "{answer}");
+
+    let nobody = health(&ours.client(None), at).await.unwrap_err().to_string();
+    assert!(nobody.contains("CertificateRequired"), "{nobody}");
+    let stranger = health(&ours.client(Some(&theirs.pair("root"))), at).await.unwrap_err().to_string();
+    assert!(
+        stranger.contains("UnknownCA") || stranger.contains("BadCertificate") || stranger.contains("DecryptError"),
+        "{stranger}"
+    );
+    let misled = health(&theirs.client(Some(&ours.pair("root"))), at).await.unwrap_err().to_string();
+    assert!(misled.contains("invalid peer certificate"), "a client is as careful: {misled}");
+
+    let mut plain = TcpStream::connect(at).await.unwrap();
+    plain.write_all(b"GET /v2/members HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+    let mut answer = String::new();
+    timeout(LIMIT, plain.read_to_string(&mut answer)).await.unwrap().unwrap();
+    assert!(answer.starts_with("HTTP/1.0 400") && answer.contains("HTTP request to an HTTPS server"), "{answer}");
+
+    // The other listener is as it was.
+    super::kv(&cluster, 0).put(put("b", "2")).await.unwrap();
+    cluster.shutdown().await;
+}
+
+/// The serial number that a server shows on a new connection.
+async fn shown(connector: &TlsConnector, at: SocketAddr) -> Vec<u8> {
+    let stream = shake(connector, at).await.expect("it is let in");
+    stream.get_ref().1.peer_certificates().expect("a server shows one")[0].to_vec()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn certificates_are_read_again() {
+    let (dir, ca) = (tempfile::tempdir().unwrap(), Authority::new("ours"));
+    ca.pair("first").write(dir.path());
+    let (cluster, at) = served(files(dir.path(), None)).await;
+    let client = ca.client(None);
+    let first = shown(&client, at).await;
+    let mut old = KvClient::new(channel(client.clone(), at));
+    old.put(put("a", "1")).await.unwrap();
+
+    let second = ca.pair("second");
+    second.write(dir.path());
+    let new = CertificateDer::from_pem_slice(second.cert.as_bytes()).unwrap().to_vec();
+    assert_ne!(new, first);
+    eventually("new connections get the new one", async || (shown(&client, at).await == new).then_some(())).await;
+    old.put(put("a", "2")).await.unwrap();
+    cluster.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_does_not_start_with_files_that_cannot_be_used() {
+    let (dir, ca) = (tempfile::tempdir().unwrap(), Authority::new("ours"));
+    let error = async || {
+        let mut config = config(dir.path(), "n0");
+        config.client_tls.listen = vec![free_addr()];
+        config.client_tls.files = Some(files(dir.path(), None));
+        Node::start_as(config, Start::Init).await.err().expect("it does not start").to_string()
+    };
+    let missing = error().await;
+    assert!(missing.contains("cert.pem cannot be read") && missing.contains("--cert-file"), "{missing}");
+    Pair { cert: ca.pair("a").cert, key: ca.pair("b").key }.write(dir.path());
+    let unfit = error().await;
+    assert!(unfit.contains("cannot be used") && unfit.contains("key.pem"), "{unfit}");
+    Pair { cert: "nothing".into(), key: ca.pair("b").key }.write(dir.path());
+    let empty = error().await;
+    assert!(empty.contains("cert.pem has no certificate"), "{empty}");
+}
