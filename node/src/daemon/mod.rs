@@ -5,6 +5,7 @@ mod birth;
 mod client_port;
 mod error;
 mod found;
+mod health;
 mod http;
 mod node;
 mod notify;
