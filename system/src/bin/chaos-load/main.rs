@@ -12,9 +12,7 @@ mod watching;
 
 use std::{path::Path, process::ExitCode, time::Duration};
 
-use autoradio_check::{
-    Op, TimeUs, Verdict, Violation, equal_finals, linearizable, longest_outage_us, revisions, watches,
-};
+use autoradio_check::{Op, TimeUs, Verdict, equal_finals, linearizable, longest_outage_us, revisions, watches};
 use tokio::task::JoinSet;
 use tonic::transport::{Channel, Endpoint};
 
@@ -51,8 +49,8 @@ fn usage() -> ExitCode {
 }
 
 /// A connection that notices when the other side is gone.
-fn connect(url: &String) -> Channel {
-    let endpoint = Endpoint::from_shared(url.clone()).expect("endpoints are URLs");
+fn connect(url: &str) -> Channel {
+    let endpoint = Endpoint::from_shared(url.to_owned()).expect("endpoints are URLs");
     endpoint
         .tcp_nodelay(true)
         .connect_timeout(Duration::from_secs(1))
@@ -63,7 +61,7 @@ fn connect(url: &String) -> Channel {
 }
 
 async fn run(duration: Duration, faults: &Path, endpoints: &[String]) -> Result<(), Box<dyn std::error::Error>> {
-    let channels: Vec<_> = endpoints.iter().map(connect).collect();
+    let channels: Vec<_> = endpoints.iter().map(|url| connect(url)).collect();
     let recorder = Recorder::new();
     let first = clients::first_revision(&channels).await?;
     let mut tasks = JoinSet::new();
@@ -98,7 +96,7 @@ fn check(history: &[Op]) -> Result<(), Box<dyn std::error::Error>> {
     revisions(history)?;
     match linearizable(history, STEPS_MAX) {
         Verdict::Holds { operations } => println!("linearizable: an order was found for {operations} operations"),
-        Verdict::Violated(violation) => return Err(Box::<Violation>::from(violation)),
+        Verdict::Violated(violation) => return Err(violation),
         Verdict::Undecided(keys) => return Err(format!("undecided within {STEPS_MAX} steps: {keys:?}").into()),
     }
     Ok(())
