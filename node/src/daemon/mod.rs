@@ -16,6 +16,7 @@ mod ready;
 mod setup;
 mod socket;
 mod strangers;
+mod twin;
 
 pub use birth::{Birth, FirstMember};
 pub use error::StartError;
