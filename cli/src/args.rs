@@ -24,6 +24,8 @@ pub(crate) struct Args {
     pub(crate) server: Option<String>,
     #[command(flatten)]
     pub(crate) tls: TlsArgs,
+    #[command(flatten)]
+    pub(crate) login: LoginArgs,
     /// Tables for people, JSON for programs
     #[arg(short, long, global = true, help_heading = "Global options", value_enum, default_value_t)]
     pub(crate) output: Output,
@@ -47,6 +49,17 @@ pub(crate) struct TlsArgs {
     /// Its key [env: AUTORADIO_KEY] [default: /etc/autoradio/etcd_client.key, if there]
     #[arg(long, global = true, help_heading = "Global options", value_name = "FILE")]
     pub(crate) key: Option<PathBuf>,
+}
+
+/// Who asks, where a server wants to know.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub(crate) struct LoginArgs {
+    /// Your user, with --server; the password is asked for, or read from AUTORADIO_PASSWORD [env: AUTORADIO_USER]
+    #[arg(long, global = true, help_heading = "Global options", value_name = "NAME", conflicts_with = "socket")]
+    pub(crate) user: Option<String>,
+    /// A file with its password
+    #[arg(long, global = true, help_heading = "Global options", value_name = "FILE")]
+    pub(crate) password_file: Option<PathBuf>,
 }
 
 /// How results are written.
@@ -132,6 +145,22 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: ClusterCommand,
     },
+    /// Users with a role: owner, operator of the mounts below a prefix, or viewer
+    User {
+        #[command(subcommand)]
+        command: UserCommand,
+    },
+    /// Whether clients on port 2379 must say who they are
+    Auth {
+        #[command(subcommand)]
+        command: AuthCommand,
+    },
+    /// Show who changed what, from where and when, the newest first
+    Audit {
+        /// So many entries; 0 for all that are kept
+        #[arg(short, long, value_name = "NUMBER", default_value_t = 20)]
+        number: u32,
+    },
     /// Print radioctl's version
     Version,
 }
@@ -176,6 +205,43 @@ pub(crate) enum ClusterCommand {
         #[arg(long, value_name = "TIME", default_value = "2m", value_parser = duration::parse_limit)]
         wait: Duration,
     },
+}
+
+/// What to do with users.
+#[derive(Debug, Subcommand)]
+pub(crate) enum UserCommand {
+    /// Add a user; prints its password, this once
+    Add {
+        /// The user's name
+        name: String,
+        /// What the user may do
+        #[arg(long, value_parser = ["owner", "operator", "viewer"])]
+        role: String,
+        /// What an operator's mounts begin with, such as /dj/; / for all
+        #[arg(long, value_name = "PATH")]
+        prefix: Option<String>,
+    },
+    /// List all users
+    List,
+    /// Delete a user
+    Delete {
+        /// The user's name
+        name: String,
+    },
+    /// Make a new password for a user; prints it, this once
+    ResetPassword {
+        /// The user's name
+        name: String,
+    },
+}
+
+/// What to do with auth.
+#[derive(Clone, Copy, Debug, Subcommand)]
+pub(crate) enum AuthCommand {
+    /// Demand a user of every client, of etcdctl, too; the admin socket stays as it is
+    Enable,
+    /// Let everybody in who reaches the port
+    Disable,
 }
 
 /// A mount's settings.

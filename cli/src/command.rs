@@ -7,7 +7,7 @@ use autoradio_proto::admin::{
     MountInfo, ResetPasswordRequest, SetDrainedRequest, StatusRequest, admin_client::AdminClient,
 };
 use tokio::time::{Instant, timeout_at};
-use tonic::{Response, Status, transport::Channel};
+use tonic::{Response, Status, service::interceptor::InterceptedService, transport::Channel};
 
 use crate::{
     args::{ClusterCommand, Command, Output, Settings},
@@ -16,6 +16,7 @@ use crate::{
     error::{CliError, Effect},
     exit::Exit,
     json,
+    login::{Bearer, Login},
     render::{self, Look},
 };
 
@@ -33,6 +34,8 @@ pub(crate) struct Outcome {
 pub(crate) struct Session {
     /// Whom to ask.
     pub(crate) target: Target,
+    /// Who asks.
+    pub(crate) login: Option<Login>,
     /// The longest to wait, for the connection and the answer together.
     pub(crate) timeout: Duration,
     /// How to write.
@@ -60,6 +63,9 @@ impl Session {
             Command::Undrain { node } => self.set_drained(node, false).await,
             Command::Token { command } => self.token(command).await,
             Command::Cluster { command: ClusterCommand::Secure { wait } } => self.secure(*wait).await,
+            Command::User { command } => self.user(command).await,
+            Command::Auth { command } => self.auth(*command).await,
+            Command::Audit { number } => self.audit(*number).await,
             Command::Version => {
                 let version = env!("CARGO_PKG_VERSION");
                 Ok(self.done(|| format!("radioctl {version}\n"), || json::Version { version }))
@@ -182,8 +188,32 @@ impl Session {
         F: Future<Output = Result<Response<T>, Status>>,
     {
         let deadline = Instant::now() + self.timeout;
-        let admin = self.target.connect(deadline).await?;
-        match timeout_at(deadline, call(admin)).await {
+        let service = self.connect(deadline).await?;
+        self.within(what, effect, deadline, call(AdminClient::new(service).max_decoding_message_size(ANSWER_MAX))).await
+    }
+
+    /// A connection on which calls say who asks.
+    pub(crate) async fn connect(&self, deadline: Instant) -> Result<Connection, CliError> {
+        let channel = self.target.connect(deadline).await?;
+        let bearer = match (&self.login, &self.target) {
+            // The socket knows who asks.
+            (Some(login), Target::Servers(..)) => {
+                self.within("logging in", Effect::Reads, deadline, login.log_in(channel.clone())).await?
+            }
+            _ => Bearer::default(),
+        };
+        Ok(InterceptedService::new(channel, bearer))
+    }
+
+    /// The answer, by `deadline` at the latest.
+    pub(crate) async fn within<T>(
+        &self,
+        what: &str,
+        effect: Effect,
+        deadline: Instant,
+        call: impl Future<Output = Result<Response<T>, Status>>,
+    ) -> Result<T, CliError> {
+        match timeout_at(deadline, call).await {
             Ok(Ok(response)) => Ok(response.into_inner()),
             Ok(Err(status)) => Err(failed(what.into(), effect, status)),
             Err(_) => Err(CliError::TimedOut { what: what.into(), effect, limit: self.timeout }),
@@ -191,7 +221,13 @@ impl Session {
     }
 }
 
-type Admin = AdminClient<Channel>;
+/// A connection with who asks.
+pub(crate) type Connection = InterceptedService<Channel, Bearer>;
+
+type Admin = AdminClient<Connection>;
+
+/// The largest answer: some tens of thousands of mounts.
+pub(crate) const ANSWER_MAX: usize = 64 << 20;
 
 /// Tells what the server answered from what this side made of a lost connection: only the latter has a source.
 pub(crate) fn failed(what: String, effect: Effect, status: Status) -> CliError {

@@ -97,7 +97,7 @@ async fn answers_are_json_and_harmless() {
 
 fn session(output: Output) -> Session {
     let target = Target::Socket("/nonexistent/admin.sock".into());
-    Session { target, timeout: Duration::from_secs(5), output, look: Look::default(), one_line: false }
+    Session { target, login: None, timeout: Duration::from_secs(5), output, look: Look::default(), one_line: false }
 }
 
 #[tokio::test]

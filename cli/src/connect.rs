@@ -2,7 +2,6 @@
 
 use std::{error::Error, io, path::PathBuf, time::Duration};
 
-use autoradio_proto::admin::admin_client::AdminClient;
 use hyper_util::rt::TokioIo;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -29,9 +28,6 @@ const CONNECT_MAX: Duration = Duration::from_secs(3);
 
 /// Why there is no connection when nothing at all was heard.
 const LATE: &str = "no answer in time";
-
-/// The largest answer: some tens of thousands of mounts.
-const ANSWER_MAX: usize = 64 << 20;
 
 /// Which daemon to talk to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -81,15 +77,14 @@ impl Target {
     }
 
     /// Connects, by `deadline` at the latest.
-    pub(crate) async fn connect(&self, deadline: Instant) -> Result<AdminClient<Channel>, CliError> {
-        let channel = match self {
-            Self::Socket(path) => by_socket(path.clone(), deadline).await?,
+    pub(crate) async fn connect(&self, deadline: Instant) -> Result<Channel, CliError> {
+        match self {
+            Self::Socket(path) => by_socket(path.clone(), deadline).await,
             Self::Servers(servers, files) => {
                 let tls = servers.iter().any(|server| server.tls).then(|| files.connector()).transpose()?;
-                by_servers(servers, tls.as_ref(), deadline).await?
+                by_servers(servers, tls.as_ref(), deadline).await
             }
-        };
-        Ok(AdminClient::new(channel).max_decoding_message_size(ANSWER_MAX))
+        }
     }
 }
 

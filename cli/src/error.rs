@@ -38,6 +38,8 @@ pub(crate) enum CliError {
     Connect { address: String, reason: String },
     #[error("{path}: {reason}")]
     TlsFile { path: PathBuf, reason: String },
+    #[error("no password: {0}")]
+    NoPassword(String),
     #[error("{what} failed: the connection broke: {reason}{}", after_break(*.effect))]
     Broken { what: String, effect: Effect, reason: String },
     #[error("{what}: no answer within {}{}", duration::show(*.limit), after_timeout(*.effect))]
@@ -85,7 +87,7 @@ impl CliError {
     pub(crate) fn exit(&self) -> Exit {
         match self {
             Self::Usage(_) => Exit::Usage,
-            Self::SocketDenied(_) => Exit::NotAllowed,
+            Self::SocketDenied(_) | Self::NoPassword(_) => Exit::NotAllowed,
             Self::TimedOut { .. } | Self::Broken { effect: Effect::Changes, .. } => Exit::TimedOut,
             Self::Refused { status, .. } => Exit::of(status.code()),
             Self::NotConfirmed(_)

@@ -9,6 +9,8 @@ mod duration;
 mod error;
 mod exit;
 mod json;
+mod login;
+mod people;
 mod render;
 mod tls;
 mod trust;
@@ -27,6 +29,7 @@ use crate::{
     connect::Target,
     error::CliError,
     exit::Exit,
+    login::Login,
     render::Look,
 };
 
@@ -53,6 +56,7 @@ fn run(args: Args) -> Result<Exit, CliError> {
     let watch = matches!(args.command, Command::Status { watch: true });
     let session = Session {
         target: Target::choose(args.socket, args.server.as_deref(), tls::Files::choose(args.tls, env), env)?,
+        login: Login::choose(args.login, env)?,
         timeout: args.timeout,
         output: args.output,
         look: look(),

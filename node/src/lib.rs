@@ -4,6 +4,7 @@
 
 pub mod admin;
 pub mod backoff;
+pub mod caller;
 pub mod config;
 pub mod context;
 pub mod daemon;
@@ -16,6 +17,7 @@ pub mod front;
 pub mod icecast;
 pub mod metrics;
 pub mod onair;
+mod password;
 pub mod peer;
 pub mod raft;
 pub mod status;

@@ -1,6 +1,7 @@
 //! What people read: from replies to text. Pure.
 
 mod mount;
+mod people;
 mod status;
 mod table;
 mod token;
@@ -10,6 +11,7 @@ mod units;
 pub(crate) mod example;
 
 pub(crate) use mount::{created, list, reset, show};
+pub(crate) use people::{added, audit, renewed, users};
 pub(crate) use status::status;
 pub(crate) use token::tokens;
 

@@ -2,13 +2,14 @@
 
 mod error;
 mod mounts;
-mod password;
+mod people;
 mod present;
+mod roles;
 mod service;
 mod settings;
 mod trust;
 
-use autoradio_proto::admin::admin_server::AdminServer;
+use autoradio_proto::admin::{admin_server::AdminServer, people_server::PeopleServer};
 use tokio::sync::watch;
 
 use crate::context::Context;
@@ -19,4 +20,10 @@ pub use trust::trust_service;
 #[must_use]
 pub fn service(context: watch::Receiver<Option<Context>>) -> AdminServer<service::AdminService> {
     AdminServer::new(service::AdminService::new(context))
+}
+
+/// Users and the audit log, for the node behind `context`; it refuses while there is none.
+#[must_use]
+pub fn people(context: watch::Receiver<Option<Context>>) -> PeopleServer<people::PeopleService> {
+    PeopleServer::new(people::PeopleService { context })
 }

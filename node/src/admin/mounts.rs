@@ -2,13 +2,13 @@
 
 use autoradio_machine::{
     Command, Compare, CompareResult, CompareTarget, DeleteRequest, Mount, MountName, Op, PutRequest, RangeRequest,
-    Response as Answer, Revision, TxnRequest, origin_key,
+    Response as Answer, Revision, TxnRequest,
 };
 use bytes::Bytes;
 use tonic::Status;
 
 use super::error::{from_raft, no_mount};
-use crate::raft::RaftHandle;
+use crate::{caller::Asker, raft::RaftHandle};
 
 /// How often a change is made anew when another one came between.
 const TRIES: usize = 5;
@@ -22,8 +22,8 @@ fn put(name: &MountName, mount: &Mount) -> Op {
 }
 
 /// Whether the transaction's comparisons held.
-async fn transact(raft: &RaftHandle, txn: TxnRequest) -> Result<bool, Status> {
-    let proposed = raft.propose(Command::Txn(txn)).await.map_err(|error| from_raft(&error))?;
+async fn transact(raft: &RaftHandle, asker: &Asker, txn: TxnRequest) -> Result<bool, Status> {
+    let proposed = raft.propose_as(asker, Command::Txn(txn)).await.map_err(|error| from_raft(&error))?;
     match proposed.response {
         Answer::Txn { succeeded, .. } => Ok(succeeded),
         other => Err(Status::internal(format!("a transaction was answered with {other:?}"))),
@@ -31,27 +31,27 @@ async fn transact(raft: &RaftHandle, txn: TxnRequest) -> Result<bool, Status> {
 }
 
 /// Creates a mount that is not there.
-pub(super) async fn create(raft: &RaftHandle, name: &MountName, mount: &Mount) -> Result<(), Status> {
+pub(super) async fn create(raft: &RaftHandle, asker: &Asker, name: &MountName, mount: &Mount) -> Result<(), Status> {
     let txn = TxnRequest {
         compare: vec![compare(name.key(), CompareResult::Equal, CompareTarget::Create(0))],
         success: vec![put(name, mount)],
         failure: vec![],
     };
-    if transact(raft, txn).await? {
+    if transact(raft, asker, txn).await? {
         return Ok(());
     }
     Err(Status::already_exists(format!("{name} exists already; radioctl show-mount {name} shows it")))
 }
 
-/// Deletes a mount, and its source's lease with it.
-pub(super) async fn delete(raft: &RaftHandle, name: &MountName) -> Result<(), Status> {
-    let delete = |key| Op::Delete(DeleteRequest { key, ..DeleteRequest::default() });
+/// Deletes a mount; its source's lease goes with it.
+pub(super) async fn delete(raft: &RaftHandle, asker: &Asker, name: &MountName) -> Result<(), Status> {
+    let delete = Op::Delete(DeleteRequest { key: name.key(), ..DeleteRequest::default() });
     let txn = TxnRequest {
         compare: vec![compare(name.key(), CompareResult::Greater, CompareTarget::Create(0))],
-        success: vec![delete(name.key()), delete(origin_key(name))],
+        success: vec![delete],
         failure: vec![],
     };
-    if transact(raft, txn).await? { Ok(()) } else { Err(no_mount(name.as_str())) }
+    if transact(raft, asker, txn).await? { Ok(()) } else { Err(no_mount(name.as_str())) }
 }
 
 /// A mount as it is, linearizably, with the revision of its last change.
@@ -69,6 +69,7 @@ pub(super) async fn get(raft: &RaftHandle, name: &MountName) -> Result<(Mount, R
 /// Changes a mount by `change`, anew if another change came between.
 pub(super) async fn change(
     raft: &RaftHandle,
+    asker: &Asker,
     name: &MountName,
     change: impl Fn(&mut Mount) -> Result<(), String>,
 ) -> Result<Mount, Status> {
@@ -80,7 +81,7 @@ pub(super) async fn change(
             success: vec![put(name, &mount)],
             failure: vec![],
         };
-        if transact(raft, txn).await? {
+        if transact(raft, asker, txn).await? {
             return Ok(mount);
         }
     }

@@ -12,6 +12,7 @@ use tonic::{Request, Response, Status};
 
 use super::error::from_raft;
 use crate::{
+    caller::Asker,
     context::Context,
     peer,
     trust::{JoinToken, TrustError, Wire, now_ms},
@@ -44,6 +45,7 @@ fn failed(error: &TrustError) -> Status {
 impl Trust for Service {
     async fn create_token(&self, request: Request<CreateTokenRequest>) -> Result<Response<CreateTokenReply>, Status> {
         let context = self.context()?;
+        let asker = Asker::of(&request);
         let CreateTokenRequest { ttl_ms, learner } = request.into_inner();
         let credentials = context.peers.keyring().credentials().filter(|_| context.peers.keyring().wire() == Wire::Tls);
         let credentials = credentials.ok_or_else(|| {
@@ -56,7 +58,7 @@ impl Trust for Service {
         let ends_ms = now_ms.saturating_add(if ttl_ms == 0 { TTL_DEFAULT_MS } else { ttl_ms });
         let (id, verify_key) = (token.id(), token.verify_key());
         let create = TrustCommand::TokenCreate { id, verify_key, learner, now_ms, ends_ms };
-        context.raft.propose(Command::Trust(create)).await.map_err(|error| from_raft(&error))?;
+        context.raft.propose_as(&asker, Command::Trust(create)).await.map_err(|error| from_raft(&error))?;
         tracing::info!(token = %format_args!("{id:016x}"), learner, "made a join token");
         let made = Token { verify_key, learner, made_ms: now_ms, ends_ms, state: TokenState::Open };
         Ok(Response::new(CreateTokenReply {
@@ -80,7 +82,7 @@ impl Trust for Service {
 
     async fn revoke_token(&self, request: Request<RevokeTokenRequest>) -> Result<Response<RevokeTokenReply>, Status> {
         let context = self.context()?;
-        let id = request.into_inner().id;
+        let (asker, id) = (Asker::of(&request), request.into_inner().id);
         // A whole token is understood, too, so that who has only that need not look for its number.
         let number = u64::from_str_radix(id.trim(), 16).ok();
         let number = number.or_else(|| id.parse::<JoinToken>().ok().map(|token| token.id()));
@@ -88,14 +90,14 @@ impl Trust for Service {
             Status::invalid_argument("that is no token's number; radioctl token list shows those there are")
         })?;
         let revoke = TrustCommand::TokenRevoke { id: number, now_ms: now_ms() };
-        context.raft.propose(Command::Trust(revoke)).await.map_err(|error| from_raft(&error))?;
+        context.raft.propose_as(&asker, Command::Trust(revoke)).await.map_err(|error| from_raft(&error))?;
         Ok(Response::new(RevokeTokenReply {}))
     }
 
-    async fn secure(&self, _request: Request<SecureRequest>) -> Result<Response<SecureReply>, Status> {
+    async fn secure(&self, request: Request<SecureRequest>) -> Result<Response<SecureReply>, Status> {
         let context = self.context()?;
         context.raft.barrier().await.map_err(|error| from_raft(&error))?;
-        peer::begin_tls(&context.raft).await?;
+        peer::begin_tls(&context.raft, &Asker::of(&request)).await?;
         let catalog = context.raft.catalog();
         let waits = |urls: &[String]| !urls.iter().all(|url| url.starts_with("https://"));
         let waiting = catalog.members.values().filter(|member| waits(&member.peer_urls));

@@ -135,6 +135,9 @@ pub struct Options {
     /// Tells clusters with the same list apart.
     #[arg(long, default_value = "etcd-cluster")]
     pub initial_cluster_token: String,
+    /// Seconds after which a token of etcd's auth ends that was not used.
+    #[arg(long, default_value_t = 300, value_parser = clap::value_parser!(u32).range(1..))]
+    pub auth_token_ttl: u32,
     /// Address that DNS gives for this node; may be repeated [default: that of the host name, or of the default route].
     #[arg(long, value_delimiter = ',')]
     pub public_ip: Vec<IpAddr>,

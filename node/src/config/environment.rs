@@ -8,7 +8,8 @@ use clap::CommandFactory;
 use super::args::Cli;
 
 /// etcd's own options, which are also read as `ETCD_*`.
-const ETCD: [&str; 16] = [
+const ETCD: [&str; 17] = [
+    "auth-token-ttl",
     "name",
     "data-dir",
     "listen-peer-urls",

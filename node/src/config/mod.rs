@@ -68,6 +68,8 @@ pub struct Config {
     pub initial_cluster_state: ClusterState,
     /// etcd's `--initial-cluster-token`.
     pub initial_cluster_token: String,
+    /// etcd's `--auth-token-ttl`: a token ends when it was not used for so long.
+    pub auth_token_ttl: Duration,
     /// HTTP fronts (80).
     pub http_listen: Vec<SocketAddr>,
     /// DNS, UDP and TCP (53); empty where there is no domain.

@@ -70,6 +70,7 @@ pub fn resolve(options: &Options, facts: &Facts) -> Result<Config, ConfigError> 
             Some(StateArg::New) | None => ClusterState::New,
         },
         initial_cluster_token: options.initial_cluster_token.clone(),
+        auth_token_ttl: Duration::from_secs(options.auth_token_ttl.max(1).into()),
         http_listen: http_listen(options, facts)?,
         icecast: match options.icecast.as_str() {
             "auto" => IcecastMode::Auto,

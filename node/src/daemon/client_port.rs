@@ -23,7 +23,8 @@ use crate::{admin, config::Config, context::Context, etcd, status, tls::LiveServ
 /// Serves clients on these listeners until the node stops.
 pub(super) fn start(context: &Context, listeners: Listeners) {
     let (_, ready) = tokio::sync::watch::channel(Some(context.clone()));
-    let grpc = etcd::add_services(Routes::new(admin::service(ready)), context).prepare().into_axum_router();
+    let ours = Routes::new(admin::service(ready.clone())).add_service(admin::people(ready));
+    let grpc = etcd::add_services(ours, context).prepare().into_axum_router();
     let plain = Router::new()
         .route("/health", get(health::health))
         .route("/version", get(version))

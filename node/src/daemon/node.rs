@@ -273,6 +273,7 @@ impl CoreTasks<'_> {
         let raft = || self.context.raft.clone();
         let stop = || self.stop.clone();
         self.tasks.spawn(raft::keep_leases(raft(), stop()));
+        self.tasks.spawn(raft::keep_tokens(raft(), self.context.config.auth_token_ttl, stop()));
         self.tasks.spawn(raft::steward(raft(), self.loads.clone(), stop()));
         let retention = self.context.config.keeping.retention;
         self.tasks.spawn(raft::compact_by_itself(raft(), retention, stop()));

@@ -88,8 +88,10 @@ impl Daemon {
         if let Some(listener) = listener {
             let setup = SetupServer::new(SetupService { daemon: daemon.clone() });
             let admin = admin::service(daemon.inner.context.subscribe());
+            let people = admin::people(daemon.inner.context.subscribe());
             let trust = admin::trust_service(daemon.inner.context.subscribe());
-            let router = Routes::new(admin).add_service(setup).add_service(trust).prepare().into_axum_router();
+            let routes = Routes::new(admin).add_service(people).add_service(setup).add_service(trust);
+            let router = routes.prepare().into_axum_router();
             let router = router.reset_fallback().fallback(client_port::unknown);
             let served = http::serve(Listener::Unix(listener), router, daemon.inner.stop.clone());
             daemon.inner.tasks.spawn(served);

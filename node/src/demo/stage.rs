@@ -64,6 +64,7 @@ impl Seat {
             initial_cluster: Vec::new(),
             initial_cluster_state: ClusterState::New,
             initial_cluster_token: "autoradio-demo".into(),
+            auth_token_ttl: Duration::from_secs(300),
             http_listen: vec![front(index)],
             dns_listen: Vec::new(),
             icecast: IcecastMode::Off,

@@ -11,7 +11,7 @@ use super::{
     error::{EtcdError, from_raft},
     header_now,
 };
-use crate::raft::RaftHandle;
+use crate::{caller::Asker, raft::RaftHandle};
 
 /// The name that etcd gives it.
 pub(crate) fn name(kind: AlarmKind) -> &'static str {
@@ -35,7 +35,7 @@ fn to_wire(alarm: &Alarm) -> AlarmMember {
 }
 
 /// Lists, raises or disarms.
-pub(super) async fn serve(raft: &RaftHandle, request: AlarmRequest) -> Result<AlarmResponse, Status> {
+pub(super) async fn serve(raft: &RaftHandle, asker: &Asker, request: AlarmRequest) -> Result<AlarmResponse, Status> {
     let action = AlarmAction::try_from(request.action).map_err(|_| EtcdError::UnknownOption)?;
     let kind = match AlarmType::try_from(request.alarm).map_err(|_| EtcdError::UnknownOption)? {
         AlarmType::None => None,
@@ -53,7 +53,7 @@ pub(super) async fn serve(raft: &RaftHandle, request: AlarmRequest) -> Result<Al
         (_, Some(kind)) => {
             let alarm = Alarm { member: request.member_id, kind };
             let command = Command::Alarm { alarm, active: action == AlarmAction::Activate };
-            let done = raft.propose(command).await.map_err(|error| from_raft(&error))?;
+            let done = raft.propose_as(asker, command).await.map_err(|error| from_raft(&error))?;
             let Answer::Alarm(changed) = done.response else { return Err(misfit(&done.response)) };
             changed.into_iter().collect()
         }

@@ -1,7 +1,7 @@
 //! The Cluster service. It changes the member list; the leader's steward brings the consensus in line with it, so
 //! that a member that has not started never costs the quorum.
 
-use autoradio_machine::{Command, Member, MemberAdd, MemberUpdate, NodeId, Response as Answer};
+use autoradio_machine::{Access, Command, Member, MemberAdd, MemberUpdate, NodeId, Response as Answer};
 use autoradio_proto::etcd::etcdserverpb::{
     self as pb, MemberAddRequest, MemberAddResponse, MemberListRequest, MemberListResponse, MemberPromoteRequest,
     MemberPromoteResponse, MemberRemoveRequest, MemberRemoveResponse, MemberUpdateRequest, MemberUpdateResponse,
@@ -11,10 +11,10 @@ use tonic::{Request, Response, Status};
 
 use super::{
     answer::{self, misfit},
-    error::{EtcdError, from_raft},
+    error::{EtcdError, from_raft, from_refusal},
     header,
 };
-use crate::context::Context;
+use crate::{caller::Asker, context::Context};
 
 /// A learner is in sync when it has this share of the leader's log (etcd's `readyPercent`), in percent.
 const READY_PERCENT: u64 = 90;
@@ -24,12 +24,17 @@ pub(super) struct ClusterService {
 }
 
 impl ClusterService {
-    async fn propose(&self, command: Command) -> Result<Member, Status> {
-        let done = self.context.raft.propose(command).await.map_err(|error| from_raft(&error))?;
+    async fn propose(&self, asker: &Asker, command: Command) -> Result<Member, Status> {
+        let done = self.context.raft.propose_as(asker, command).await.map_err(|error| from_raft(&error))?;
         match done.response {
             Answer::Member(member) => Ok(member),
             other => Err(misfit(&other)),
         }
+    }
+
+    async fn permit(&self, asker: &Asker, access: Access<'_>) -> Result<(), Status> {
+        let checked = self.context.raft.read_as(asker, |machine, who| machine.permit(who, access));
+        checked.await.map_err(|refusal| from_refusal(&refusal))
     }
 
     /// As etcd's: without a revision.
@@ -54,9 +59,10 @@ impl ClusterService {
 #[tonic::async_trait]
 impl Cluster for ClusterService {
     async fn member_add(&self, request: Request<MemberAddRequest>) -> Result<Response<MemberAddResponse>, Status> {
+        let asker = Asker::of(&request);
         let MemberAddRequest { peer_ur_ls: peer_urls, is_learner: learner } = request.into_inner();
         let add = MemberAdd { name: String::new(), peer_urls, learner };
-        let member = self.propose(Command::MemberAdd(add)).await?;
+        let member = self.propose(&asker, Command::MemberAdd(add)).await?;
         let (header, members) = (self.header(), self.members());
         Ok(Response::new(MemberAddResponse { header, member: Some(answer::member(&member)), members }))
     }
@@ -65,7 +71,8 @@ impl Cluster for ClusterService {
         &self,
         request: Request<MemberRemoveRequest>,
     ) -> Result<Response<MemberRemoveResponse>, Status> {
-        self.propose(Command::MemberRemove { id: request.into_inner().id }).await?;
+        let asker = Asker::of(&request);
+        self.propose(&asker, Command::MemberRemove { id: request.into_inner().id }).await?;
         Ok(Response::new(MemberRemoveResponse { header: self.header(), members: self.members() }))
     }
 
@@ -73,19 +80,23 @@ impl Cluster for ClusterService {
         &self,
         request: Request<MemberUpdateRequest>,
     ) -> Result<Response<MemberUpdateResponse>, Status> {
+        let asker = Asker::of(&request);
+        self.permit(&asker, Access::Root).await?;
         let MemberUpdateRequest { id, peer_ur_ls: peer_urls } = request.into_inner();
         if peer_urls.is_empty() {
             return Err(EtcdError::BadPeerUrls.into());
         }
         let update = MemberUpdate { id, peer_urls: Some(peer_urls), ..MemberUpdate::default() };
-        self.propose(Command::MemberUpdate(update)).await?;
+        self.propose(&asker, Command::MemberUpdate(update)).await?;
         Ok(Response::new(MemberUpdateResponse { header: self.header(), members: self.members() }))
     }
 
     async fn member_list(&self, request: Request<MemberListRequest>) -> Result<Response<MemberListResponse>, Status> {
-        if request.into_inner().linearizable {
+        let (asker, request) = (Asker::of(&request), request.into_inner());
+        if request.linearizable {
             self.context.raft.barrier().await.map_err(|error| from_raft(&error))?;
         }
+        self.permit(&asker, Access::Known).await?;
         Ok(Response::new(MemberListResponse { header: self.header(), members: self.members() }))
     }
 
@@ -93,8 +104,9 @@ impl Cluster for ClusterService {
         &self,
         request: Request<MemberPromoteRequest>,
     ) -> Result<Response<MemberPromoteResponse>, Status> {
-        let id = request.into_inner().id;
+        let (asker, id) = (Asker::of(&request), request.into_inner().id);
         self.context.raft.barrier().await.map_err(|error| from_raft(&error))?;
+        self.permit(&asker, Access::Root).await?;
         let catalog = self.context.raft.catalog();
         let member = catalog.members.get(&id).ok_or(EtcdError::MemberNotFound)?;
         if !member.learner {
@@ -104,7 +116,7 @@ impl Cluster for ClusterService {
             return Err(EtcdError::LearnerNotReady.into());
         }
         let update = MemberUpdate { id, learner: Some(false), ..MemberUpdate::default() };
-        self.propose(Command::MemberUpdate(update)).await?;
+        self.propose(&asker, Command::MemberUpdate(update)).await?;
         Ok(Response::new(MemberPromoteResponse { header: self.header(), members: self.members() }))
     }
 }

@@ -20,6 +20,7 @@ use super::{
     queue::{Contender, Queues},
     require_leader,
 };
+use crate::caller::Asker;
 
 pub(super) struct ElectionService {
     pub(super) queues: Queues,
@@ -35,10 +36,11 @@ impl Election for ElectionService {
 
     /// Answers when the candidate leads. As in etcd, the header is of the moment when it entered.
     async fn campaign(&self, request: Request<CampaignRequest>) -> Result<Response<CampaignResponse>, Status> {
-        let request = request.into_inner();
+        let (asker, request) = (Asker::of(&request), request.into_inner());
         check_size(&request)?;
         let CampaignRequest { name, lease, value } = request;
-        let contender = Contender { name: name.clone(), lease, value: Some(value), lost: EtcdError::ElectionNotLeader };
+        let (value, lost) = (Some(value), EtcdError::ElectionNotLeader);
+        let contender = Contender { asker, name: name.clone(), lease, value, lost };
         let place = self.queues.own(contender).await?.place;
         let header = Some(header(&self.queues.context.raft, place.entered));
         let leader = LeaderKey { name, key: place.key, rev: place.created, lease: place.lease };
@@ -47,13 +49,13 @@ impl Election for ElectionService {
 
     /// Gives the leader's key another value.
     async fn proclaim(&self, request: Request<ProclaimRequest>) -> Result<Response<ProclaimResponse>, Status> {
-        let request = request.into_inner();
+        let (asker, request) = (Asker::of(&request), request.into_inner());
         check_size(&request)?;
         let ProclaimRequest { leader, value } = request;
         let LeaderKey { key, rev, lease, .. } = given(leader)?;
-        let lease = self.queues.lease(lease).await?;
+        let lease = self.queues.lease(&asker, lease).await?;
         let put = Op::Put(PutRequest { key: key.clone(), value, lease, ..PutRequest::default() });
-        let done = self.queues.change(&key, rev, put).await?;
+        let done = self.queues.change(&asker, &key, rev, put).await?;
         if !matches!(done.response, Answer::Txn { succeeded: true, .. }) {
             return Err(EtcdError::ElectionNotLeader.into());
         }
@@ -62,8 +64,10 @@ impl Election for ElectionService {
 
     async fn leader(&self, request: Request<LeaderRequest>) -> Result<Response<LeaderResponse>, Status> {
         let raft = &self.queues.context.raft;
+        let (asker, name) = (Asker::of(&request), request.into_inner().name);
         raft.barrier().await.map_err(|error| from_raft(&error))?;
-        let first = self.queues.first(&request.into_inner().name, 0);
+        self.queues.permit_look(&asker, &name).await?;
+        let first = self.queues.first(&name, 0);
         let (leader, revision) = first.map_err(|refusal| from_refusal(&refusal))?;
         let kv = answer::pair(leader.ok_or(EtcdError::ElectionNoLeader)?);
         Ok(Response::new(LeaderResponse { header: Some(header(raft, revision)), kv: Some(kv) }))
@@ -73,7 +77,9 @@ impl Election for ElectionService {
     async fn observe(&self, request: Request<LeaderRequest>) -> Result<Response<Self::ObserveStream>, Status> {
         let (sender, receiver) = mpsc::channel(ANSWERS_QUEUED);
         let led = require_leader::wanted(request.metadata());
-        let observer = Observer::new(self.queues.clone(), request.into_inner().name, sender.clone());
+        let (asker, name) = (Asker::of(&request), request.into_inner().name);
+        self.queues.permit_look(&asker, &name).await?;
+        let observer = Observer::new(self.queues.clone(), name, sender.clone());
         let context = self.queues.context.clone();
         self.queues.context.tasks.spawn(async move {
             let why = tokio::select! {
@@ -90,8 +96,9 @@ impl Election for ElectionService {
 
     /// Gives the lead, or the candidacy, up. Who has neither any more is told nothing else.
     async fn resign(&self, request: Request<ResignRequest>) -> Result<Response<ResignResponse>, Status> {
+        let asker = Asker::of(&request);
         let LeaderKey { key, rev, .. } = given(request.into_inner().leader)?;
-        let revision = self.queues.remove(&key, rev).await?;
+        let revision = self.queues.remove(&asker, &key, rev).await?;
         Ok(Response::new(ResignResponse { header: Some(header(&self.queues.context.raft, revision)) }))
     }
 }

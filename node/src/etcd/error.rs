@@ -1,7 +1,7 @@
 //! What clients are told when something fails: etcd's codes and texts (etcd's `api/v3rpc/rpctypes/error.go`). Its Go
 //! client turns texts back into errors, so that they must be exact.
 
-use autoradio_machine::Refusal;
+use autoradio_machine::{AuthRefusal, Refusal};
 use autoradio_store::ConsensusError;
 use tonic::{Code, Status};
 
@@ -18,7 +18,7 @@ pub(super) enum EtcdError {
     LearnerNotReady,
     MemberNotFound,
     BadPeerUrls,
-    AuthNotEnabled,
+    HashGiven,
     NotLeader,
     BadTransferee,
     TransferTooLong,
@@ -43,7 +43,9 @@ impl EtcdError {
             }
             Self::MemberNotFound => (Code::NotFound, "etcdserver: member not found"),
             Self::BadPeerUrls => (Code::InvalidArgument, "etcdserver: given member URLs are invalid"),
-            Self::AuthNotEnabled => (Code::FailedPrecondition, "etcdserver: authentication is not enabled"),
+            Self::HashGiven => {
+                (Code::InvalidArgument, "etcdserver: hashes of passwords are not taken; give the password itself")
+            }
             Self::NotLeader => (Code::FailedPrecondition, "etcdserver: not leader"),
             Self::TransferTooLong => {
                 (Code::Unavailable, "etcdserver: request timed out, leader transfer took too long")
@@ -75,6 +77,7 @@ pub(super) fn from_raft(error: &RaftError) -> Status {
         RaftError::Consensus(ConsensusError::Timeout(_) | ConsensusError::NoQuorum) | RaftError::NoLeader => {
             Status::unavailable("etcdserver: request timed out")
         }
+        RaftError::Busy => EtcdError::TooManyRequests.into(),
         RaftError::Consensus(ConsensusError::NotLeader { .. })
         | RaftError::Forward { .. }
         | RaftError::LeaderReplaced => Status::unavailable("etcdserver: leader changed"),
@@ -108,6 +111,42 @@ pub(super) fn from_refusal(refusal: &Refusal) -> Status {
         Refusal::NotEnoughStarted => Code::Unknown,
         Refusal::NotReadOnly => Code::Internal,
         Refusal::Corrupt => Code::DataLoss,
+        Refusal::Auth(refusal) => auth_code(refusal),
     };
     Status::new(code, refusal.to_string())
+}
+
+fn auth_code(refusal: &AuthRefusal) -> Code {
+    match refusal {
+        AuthRefusal::NoRootUser
+        | AuthRefusal::NoRootRole
+        | AuthRefusal::UserExists
+        | AuthRefusal::UserNotFound
+        | AuthRefusal::RoleExists
+        | AuthRefusal::RoleNotFound
+        | AuthRefusal::RoleNotGranted
+        | AuthRefusal::PermissionNotGranted
+        | AuthRefusal::NotEnabled => Code::FailedPrecondition,
+        AuthRefusal::UserEmpty
+        | AuthRefusal::RoleEmpty
+        | AuthRefusal::Failed
+        | AuthRefusal::PermissionNotGiven
+        | AuthRefusal::InvalidManagement
+        | AuthRefusal::OldRevision
+        | AuthRefusal::NameTooLong { .. } => Code::InvalidArgument,
+        AuthRefusal::Denied => Code::PermissionDenied,
+        AuthRefusal::InvalidToken => Code::Unauthenticated,
+        AuthRefusal::Full { .. } => Code::ResourceExhausted,
+        AuthRefusal::NoPasswordUser => Code::Unknown,
+    }
+}
+
+/// What a watch is told that is refused: etcd sends the whole error as Go writes it.
+pub(super) fn cancel_reason(refusal: &Refusal) -> String {
+    let code = match refusal {
+        Refusal::Auth(AuthRefusal::InvalidToken) => "Unauthenticated",
+        Refusal::Auth(AuthRefusal::OldRevision | AuthRefusal::UserEmpty) => "InvalidArgument",
+        _ => "PermissionDenied",
+    };
+    format!("rpc error: code = {code} desc = {refusal}")
 }

@@ -1,6 +1,6 @@
 //! The KV service.
 
-use autoradio_machine::{Command, Machine};
+use autoradio_machine::{Access, Command};
 use autoradio_proto::etcd::etcdserverpb::{
     CompactionRequest, CompactionResponse, DeleteRangeRequest, DeleteRangeResponse, PutRequest, PutResponse,
     RangeRequest, RangeResponse, TxnRequest, TxnResponse, kv_server::Kv,
@@ -16,7 +16,7 @@ use super::{
     header,
     limits::REQUEST_MAX_BYTES,
 };
-use crate::raft::RaftHandle;
+use crate::{caller::Asker, raft::RaftHandle};
 
 pub(super) struct KvService {
     pub(super) raft: RaftHandle,
@@ -31,8 +31,8 @@ pub(super) fn check_size(request: &impl Message) -> Result<(), Status> {
 }
 
 impl KvService {
-    async fn propose(&self, command: Command) -> Result<Proposed, Status> {
-        self.raft.propose(command).await.map_err(|error| from_raft(&error))
+    async fn propose(&self, asker: &Asker, command: Command) -> Result<Proposed, Status> {
+        self.raft.propose_as(asker, command).await.map_err(|error| from_raft(&error))
     }
 
     /// Waits until what this node has may be read; serializable reads never leave it.
@@ -44,22 +44,25 @@ impl KvService {
 #[tonic::async_trait]
 impl Kv for KvService {
     async fn range(&self, request: Request<RangeRequest>) -> Result<Response<RangeResponse>, Status> {
-        let request = request.into_inner();
+        let (asker, request) = (Asker::of(&request), request.into_inner());
         let serializable = request.serializable;
         let request = convert::range(request)?;
         if request.key.is_empty() {
             return Err(EtcdError::EmptyKey.into());
         }
         self.pass(serializable).await?;
-        let (found, revision) = self.raft.read(|machine| (machine.range(&request), machine.revision()));
-        let found = found.map_err(|refusal| from_refusal(&refusal))?;
+        let read = self.raft.read_as(&asker, |machine, who| {
+            machine.permit(who, Access::Read(&request.key, &request.range_end))?;
+            Ok((machine.range(&request)?, machine.revision()))
+        });
+        let (found, revision) = read.await.map_err(|refusal| from_refusal(&refusal))?;
         Ok(Response::new(answer::range(header(&self.raft, revision), found)))
     }
 
     async fn put(&self, request: Request<PutRequest>) -> Result<Response<PutResponse>, Status> {
-        let request = request.into_inner();
+        let (asker, request) = (Asker::of(&request), request.into_inner());
         check_size(&request)?;
-        let done = self.propose(Command::Put(convert::put(request))).await?;
+        let done = self.propose(&asker, Command::Put(convert::put(request))).await?;
         Ok(Response::new(answer::put(header(&self.raft, done.revision), done.response)?))
     }
 
@@ -67,26 +70,28 @@ impl Kv for KvService {
         &self,
         request: Request<DeleteRangeRequest>,
     ) -> Result<Response<DeleteRangeResponse>, Status> {
-        let request = request.into_inner();
+        let (asker, request) = (Asker::of(&request), request.into_inner());
         check_size(&request)?;
-        let done = self.propose(Command::Delete(convert::delete(request))).await?;
+        let done = self.propose(&asker, Command::Delete(convert::delete(request))).await?;
         Ok(Response::new(answer::delete(header(&self.raft, done.revision), done.response)?))
     }
 
     async fn txn(&self, request: Request<TxnRequest>) -> Result<Response<TxnResponse>, Status> {
-        let request = request.into_inner();
+        let (asker, request) = (Asker::of(&request), request.into_inner());
         check_size(&request)?;
         let reads = convert::reads_only(&request);
         let request = convert::txn(request)?;
         let (revision, response) = match reads {
             Some(Serializable(serializable)) => {
                 self.pass(serializable).await?;
-                let read = |machine: &Machine| (machine.revision(), machine.read_txn(&request));
-                let (revision, response) = self.raft.read(read);
-                (revision, response.map_err(|refusal| from_refusal(&refusal))?)
+                let read = self.raft.read_as(&asker, |machine, who| {
+                    machine.permit(who, Access::Txn(&request))?;
+                    Ok((machine.revision(), machine.read_txn(&request)?))
+                });
+                read.await.map_err(|refusal| from_refusal(&refusal))?
             }
             None => {
-                let done = self.propose(Command::Txn(request)).await?;
+                let done = self.propose(&asker, Command::Txn(request)).await?;
                 (done.revision, done.response)
             }
         };
@@ -95,8 +100,8 @@ impl Kv for KvService {
 
     /// `physical` asks to wait until what is compacted is gone from the store: here it is at once.
     async fn compact(&self, request: Request<CompactionRequest>) -> Result<Response<CompactionResponse>, Status> {
-        let revision = request.into_inner().revision;
-        let done = self.propose(Command::Compact { revision }).await?;
+        let (asker, revision) = (Asker::of(&request), request.into_inner().revision);
+        let done = self.propose(&asker, Command::Compact { revision }).await?;
         Ok(Response::new(CompactionResponse { header: Some(header(&self.raft, done.revision)) }))
     }
 }

@@ -1,6 +1,6 @@
 //! The Lease service. Time is counted by the leader alone: keep-alives go there from any node.
 
-use autoradio_machine::{Command, LeaseId, Machine, Response as Answer};
+use autoradio_machine::{Access, Command, LeaseId, Response as Answer};
 use autoradio_proto::etcd::etcdserverpb::{
     LeaseGrantRequest, LeaseGrantResponse, LeaseKeepAliveRequest, LeaseKeepAliveResponse, LeaseLeasesRequest,
     LeaseLeasesResponse, LeaseRevokeRequest, LeaseRevokeResponse, LeaseStatus, LeaseTimeToLiveRequest,
@@ -13,11 +13,11 @@ use tonic::{Request, Response, Status, Streaming};
 
 use super::{
     answer::misfit,
-    error::from_raft,
+    error::{from_raft, from_refusal},
     header, header_now,
     limits::{ANSWERS_QUEUED, SEND_TIMEOUT},
 };
-use crate::raft::RaftHandle;
+use crate::{caller::Asker, raft::RaftHandle};
 
 /// A lease that there is not has this time to live.
 const EXPIRED_S: i64 = -1;
@@ -30,18 +30,26 @@ pub(super) struct LeaseService {
 }
 
 impl LeaseService {
-    async fn keep(&self, id: LeaseId) -> Result<LeaseKeepAliveResponse, Status> {
+    async fn permit(&self, asker: &Asker, access: Access<'_>) -> Result<(), Status> {
+        let checked = self.raft.read_as(asker, |machine, who| machine.permit(who, access));
+        checked.await.map_err(|refusal| from_refusal(&refusal))
+    }
+
+    /// Whoever might end it may keep it alive.
+    async fn keep(&self, asker: &Asker, id: LeaseId) -> Result<LeaseKeepAliveResponse, Status> {
+        self.permit(asker, Access::LeaseChange(id)).await?;
         let ttl = self.raft.keep_lease_anywhere(id).await.map_err(|error| from_raft(&error))?;
         Ok(LeaseKeepAliveResponse { header: Some(header_now(&self.raft)), id, ttl })
     }
 
     async fn keep_all(
         self,
+        asker: Asker,
         mut requests: Streaming<LeaseKeepAliveRequest>,
         out: mpsc::Sender<Result<LeaseKeepAliveResponse, Status>>,
     ) {
         while let Ok(Some(request)) = requests.message().await {
-            let answer = self.keep(request.id).await;
+            let answer = self.keep(&asker, request.id).await;
             let failed = answer.is_err();
             let sent = timeout(SEND_TIMEOUT, out.send(answer)).await;
             if failed || !matches!(sent, Ok(Ok(()))) {
@@ -56,8 +64,10 @@ impl Lease for LeaseService {
     type LeaseKeepAliveStream = ReceiverStream<Result<LeaseKeepAliveResponse, Status>>;
 
     async fn lease_grant(&self, request: Request<LeaseGrantRequest>) -> Result<Response<LeaseGrantResponse>, Status> {
+        let asker = Asker::of(&request);
         let LeaseGrantRequest { ttl, id } = request.into_inner();
-        let done = self.raft.propose(Command::LeaseGrant { id, ttl_s: ttl }).await.map_err(|e| from_raft(&e))?;
+        let grant = Command::LeaseGrant { id, ttl_s: ttl };
+        let done = self.raft.propose_as(&asker, grant).await.map_err(|e| from_raft(&e))?;
         let Answer::Lease { id, ttl_s } = done.response else { return Err(misfit(&done.response)) };
         let header = Some(header(&self.raft, done.revision));
         Ok(Response::new(LeaseGrantResponse { header, id, ttl: ttl_s, error: String::new() }))
@@ -67,8 +77,9 @@ impl Lease for LeaseService {
         &self,
         request: Request<LeaseRevokeRequest>,
     ) -> Result<Response<LeaseRevokeResponse>, Status> {
-        let id = request.into_inner().id;
-        let done = self.raft.propose(Command::LeaseRevoke { id }).await.map_err(|error| from_raft(&error))?;
+        let (asker, id) = (Asker::of(&request), request.into_inner().id);
+        let revoke = Command::LeaseRevoke { id };
+        let done = self.raft.propose_as(&asker, revoke).await.map_err(|error| from_raft(&error))?;
         Ok(Response::new(LeaseRevokeResponse { header: Some(header(&self.raft, done.revision)) }))
     }
 
@@ -77,12 +88,12 @@ impl Lease for LeaseService {
         request: Request<Streaming<LeaseKeepAliveRequest>>,
     ) -> Result<Response<Self::LeaseKeepAliveStream>, Status> {
         let (sender, receiver) = mpsc::channel(ANSWERS_QUEUED);
-        let (service, stop) = (self.clone(), self.stop.clone());
+        let (service, stop, asker) = (self.clone(), self.stop.clone(), Asker::of(&request));
         let closed = sender.clone();
         // Ends with the stream, the client, or the node.
         self.tasks.spawn(async move {
             tokio::select! {
-                () = service.keep_all(request.into_inner(), sender) => {}
+                () = service.keep_all(asker, request.into_inner(), sender) => {}
                 () = closed.closed() => {}
                 () = stop.cancelled() => {}
             }
@@ -94,10 +105,18 @@ impl Lease for LeaseService {
         &self,
         request: Request<LeaseTimeToLiveRequest>,
     ) -> Result<Response<LeaseTimeToLiveResponse>, Status> {
+        let asker = Asker::of(&request);
         let LeaseTimeToLiveRequest { id, keys: with_keys } = request.into_inner();
+        // Before anybody is asked, and again with what is told, which may have changed.
+        let access = if with_keys { Access::LeaseKeys(id) } else { Access::Known };
+        self.permit(&asker, access).await?;
         let left_ms = self.raft.lease_left_anywhere(id).await.map_err(|error| from_raft(&error))?;
         self.raft.barrier().await.map_err(|error| from_raft(&error))?;
-        let (lease, keys) = self.raft.read(|machine| (machine.lease(id), machine.lease_keys(id)));
+        let read = self.raft.read_as(&asker, |machine, who| {
+            machine.permit(who, access)?;
+            Ok((machine.lease(id), machine.lease_keys(id)))
+        });
+        let (lease, keys) = read.await.map_err(|refusal| from_refusal(&refusal))?;
         let mut response = LeaseTimeToLiveResponse {
             header: Some(header_now(&self.raft)),
             id,
@@ -115,10 +134,16 @@ impl Lease for LeaseService {
 
     async fn lease_leases(
         &self,
-        _request: Request<LeaseLeasesRequest>,
+        request: Request<LeaseLeasesRequest>,
     ) -> Result<Response<LeaseLeasesResponse>, Status> {
         self.raft.barrier().await.map_err(|error| from_raft(&error))?;
-        let leases = self.raft.read(Machine::leases).into_iter().map(|lease| LeaseStatus { id: lease.id }).collect();
+        let asker = Asker::of(&request);
+        let read = self.raft.read_as(&asker, |machine, who| {
+            machine.permit(who, Access::AllLeases)?;
+            Ok(machine.leases())
+        });
+        let leases = read.await.map_err(|refusal| from_refusal(&refusal))?;
+        let leases = leases.into_iter().map(|lease| LeaseStatus { id: lease.id }).collect();
         Ok(Response::new(LeaseLeasesResponse { header: Some(header_now(&self.raft)), leases }))
     }
 }

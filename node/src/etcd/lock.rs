@@ -11,6 +11,7 @@ use super::{
     kv::check_size,
     queue::{Contender, Queues},
 };
+use crate::caller::Asker;
 
 pub(super) struct LockService {
     pub(super) queues: Queues,
@@ -20,10 +21,10 @@ pub(super) struct LockService {
 impl Lock for LockService {
     /// Answers when the lock is held. Without a lease it gets one, which the client learns from the key.
     async fn lock(&self, request: Request<LockRequest>) -> Result<Response<LockResponse>, Status> {
-        let request = request.into_inner();
+        let (asker, request) = (Asker::of(&request), request.into_inner());
         check_size(&request)?;
         let LockRequest { name, lease } = request;
-        let contender = Contender { name, lease, value: None, lost: EtcdError::LockLost };
+        let contender = Contender { asker, name, lease, value: None, lost: EtcdError::LockLost };
         let turn = self.queues.own(contender).await?;
         let header = Some(header(&self.queues.context.raft, turn.revision));
         Ok(Response::new(LockResponse { header, key: turn.place.key }))
@@ -31,10 +32,10 @@ impl Lock for LockService {
 
     /// Deletes the key, whoever asks. A key that there is not is no failure.
     async fn unlock(&self, request: Request<UnlockRequest>) -> Result<Response<UnlockResponse>, Status> {
-        let request = request.into_inner();
+        let (asker, request) = (Asker::of(&request), request.into_inner());
         check_size(&request)?;
         let delete = DeleteRequest { key: request.key, ..DeleteRequest::default() };
-        let done = self.queues.propose(Command::Delete(delete)).await?;
+        let done = self.queues.propose(&asker, Command::Delete(delete)).await?;
         Ok(Response::new(UnlockResponse { header: Some(header(&self.queues.context.raft, done.revision)) }))
     }
 }

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use autoradio_machine::Machine;
+use autoradio_machine::{Access, Machine};
 use autoradio_proto::etcd::etcdserverpb::{
     AlarmRequest, AlarmResponse, DefragmentRequest, DefragmentResponse, DowngradeRequest, DowngradeResponse,
     HashKvRequest, HashKvResponse, HashRequest, HashResponse, MoveLeaderRequest, MoveLeaderResponse, SnapshotRequest,
-    SnapshotResponse, StatusRequest, StatusResponse, maintenance_server::Maintenance,
+    SnapshotResponse, StatusRequest, StatusResponse, alarm_request::AlarmAction, maintenance_server::Maintenance,
 };
 use autoradio_store::ConsensusError;
 use tokio_stream::wrappers::ReceiverStream;
@@ -19,7 +19,7 @@ use super::{
     limits::SERVER_VERSION,
     snapshot,
 };
-use crate::{context::Context, raft::RaftError};
+use crate::{caller::Asker, context::Context, raft::RaftError};
 
 /// How long handing leadership over may take (etcd: as long as an election and a request).
 const TRANSFER_LIMIT: Duration = Duration::from_secs(5);
@@ -29,6 +29,13 @@ pub(super) struct MaintenanceService {
 }
 
 impl MaintenanceService {
+    /// As etcd 3.5.30: everything here takes root, but to list the alarms.
+    async fn permit<T>(&self, request: &Request<T>, access: Access<'_>) -> Result<(), Status> {
+        let asker = Asker::of(request);
+        let checked = self.context.raft.read_as(&asker, |machine, who| machine.permit(who, access));
+        checked.await.map_err(|refusal| from_refusal(&refusal))
+    }
+
     /// The hash up to a revision (0: the newest), with the revision that it is of and what is compacted.
     async fn hash(&self, revision: i64) -> Result<(u32, HashKvResponse), Status> {
         let raft = self.context.raft.clone();
@@ -50,11 +57,16 @@ impl Maintenance for MaintenanceService {
     type SnapshotStream = ReceiverStream<Result<SnapshotResponse, Status>>;
 
     async fn alarm(&self, request: Request<AlarmRequest>) -> Result<Response<AlarmResponse>, Status> {
-        Ok(Response::new(alarms::serve(&self.context.raft, request.into_inner()).await?))
+        let asker = Asker::of(&request);
+        let action = AlarmAction::try_from(request.get_ref().action);
+        let access = if action == Ok(AlarmAction::Get) { Access::Known } else { Access::Root };
+        self.permit(&request, access).await?;
+        Ok(Response::new(alarms::serve(&self.context.raft, &asker, request.into_inner()).await?))
     }
 
     /// `dbSize` is what counts for the quota, `dbSizeInUse` what would be left of it after a compaction.
-    async fn status(&self, _request: Request<StatusRequest>) -> Result<Response<StatusResponse>, Status> {
+    async fn status(&self, request: Request<StatusRequest>) -> Result<Response<StatusResponse>, Status> {
+        self.permit(&request, Access::Root).await?;
         let raft = &self.context.raft;
         let status = raft.status();
         let (size, alarms) = raft.read(|machine| (machine.size(), machine.alarms()));
@@ -80,24 +92,29 @@ impl Maintenance for MaintenanceService {
     }
 
     /// Nothing to do: the log's store gives space back by itself.
-    async fn defragment(&self, _request: Request<DefragmentRequest>) -> Result<Response<DefragmentResponse>, Status> {
+    async fn defragment(&self, request: Request<DefragmentRequest>) -> Result<Response<DefragmentResponse>, Status> {
+        self.permit(&request, Access::Root).await?;
         Ok(Response::new(DefragmentResponse { header: Some(header_now(&self.context.raft)) }))
     }
 
-    async fn hash(&self, _request: Request<HashRequest>) -> Result<Response<HashResponse>, Status> {
+    async fn hash(&self, request: Request<HashRequest>) -> Result<Response<HashResponse>, Status> {
+        self.permit(&request, Access::Root).await?;
         let (hash, answer) = self.hash(0).await?;
         Ok(Response::new(HashResponse { header: answer.header, hash }))
     }
 
     async fn hash_kv(&self, request: Request<HashKvRequest>) -> Result<Response<HashKvResponse>, Status> {
+        self.permit(&request, Access::Root).await?;
         Ok(Response::new(self.hash(request.into_inner().revision).await?.1))
     }
 
-    async fn snapshot(&self, _request: Request<SnapshotRequest>) -> Result<Response<Self::SnapshotStream>, Status> {
+    async fn snapshot(&self, request: Request<SnapshotRequest>) -> Result<Response<Self::SnapshotStream>, Status> {
+        self.permit(&request, Access::Root).await?;
         Ok(Response::new(snapshot::stream(&self.context).await?))
     }
 
     async fn move_leader(&self, request: Request<MoveLeaderRequest>) -> Result<Response<MoveLeaderResponse>, Status> {
+        self.permit(&request, Access::Root).await?;
         let raft = &self.context.raft;
         let status = raft.status();
         if status.leader != Some(status.node_id) {
@@ -116,7 +133,8 @@ impl Maintenance for MaintenanceService {
         }
     }
 
-    async fn downgrade(&self, _request: Request<DowngradeRequest>) -> Result<Response<DowngradeResponse>, Status> {
+    async fn downgrade(&self, request: Request<DowngradeRequest>) -> Result<Response<DowngradeResponse>, Status> {
+        self.permit(&request, Access::Root).await?;
         Err(Status::unimplemented("autoradio is not downgraded by this; see its documentation"))
     }
 }

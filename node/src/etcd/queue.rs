@@ -7,8 +7,8 @@
 use std::sync::Arc;
 
 use autoradio_machine::{
-    Command, Compare, CompareResult, CompareTarget, DeleteRequest, Event, EventKind, KeyValue, LeaseId, Machine, Op,
-    PutRequest, RangeRequest, Refusal, Response, Revision, SortOrder, SortTarget, TxnRequest,
+    Access, Command, Compare, CompareResult, CompareTarget, DeleteRequest, Event, EventKind, KeyValue, LeaseId,
+    Machine, Op, PutRequest, RangeRequest, Refusal, Response, Revision, SortOrder, SortTarget, TxnRequest,
 };
 use autoradio_store::{ConsensusError, Proposed};
 use bytes::Bytes;
@@ -21,11 +21,12 @@ use super::{
     hub::News,
     limits::{QUEUE_LEASE_TTL_S, QUEUE_WAITS_MAX},
 };
-use crate::{context::Context, raft::RaftError};
+use crate::{caller::Asker, context::Context, raft::RaftError};
 
 /// Who wants to own a name.
 #[derive(Debug)]
 pub(super) struct Contender {
+    pub(super) asker: Asker,
     pub(super) name: Bytes,
     /// 0 for one of its own.
     pub(super) lease: LeaseId,
@@ -116,7 +117,9 @@ impl Queues {
     }
 
     async fn enter(&self, contender: &Contender) -> Result<Place, Status> {
-        let lease = self.lease(contender.lease).await?;
+        // etcd's contenders look at the whole queue in the transaction that enters it.
+        self.permit_look(&contender.asker, &contender.name).await?;
+        let lease = self.lease(&contender.asker, contender.lease).await?;
         let key = key(&contender.name, lease);
         let value = contender.value.clone().unwrap_or_default();
         let put = Op::Put(PutRequest { key: key.clone(), value: value.clone(), lease, ..PutRequest::default() });
@@ -126,7 +129,8 @@ impl Queues {
             failure.push(Op::Txn(TxnRequest { compare, success: vec![put.clone()], failure: vec![] }));
         }
         let compare = vec![compare(&key, CompareResult::Equal, CompareTarget::Create(0))];
-        let done = self.propose(Command::Txn(TxnRequest { compare, success: vec![put], failure })).await?;
+        let enter = Command::Txn(TxnRequest { compare, success: vec![put], failure });
+        let done = self.propose(&contender.asker, enter).await?;
         let created = match &done.response {
             Response::Txn { succeeded: true, .. } => Some(done.revision),
             Response::Txn { responses, .. } => match responses.first() {
@@ -203,29 +207,37 @@ impl Queues {
 
     /// Takes a place's key away. Where that fails, it ends with its lease.
     async fn leave(&self, place: &Place) {
-        if let Err(status) = self.remove(&place.key, place.created).await {
+        // The node's own doing: the client has gone, and its token with it perhaps.
+        let node = Asker::trusted("the node", "");
+        if let Err(status) = self.remove(&node, &place.key, place.created).await {
             tracing::warn!(key = ?place.key, %status, "a contender's key was not deleted");
         }
     }
 
     /// Deletes a key if it is still the one that was created at that revision.
-    pub(super) async fn remove(&self, key: &Bytes, created: Revision) -> Result<Revision, Status> {
+    pub(super) async fn remove(&self, asker: &Asker, key: &Bytes, created: Revision) -> Result<Revision, Status> {
         let delete = Op::Delete(DeleteRequest { key: key.clone(), ..DeleteRequest::default() });
-        Ok(self.change(key, created, delete).await?.revision)
+        Ok(self.change(asker, key, created, delete).await?.revision)
     }
 
     /// Carries out `op` if the key is still the one that was created at that revision.
-    pub(super) async fn change(&self, key: &Bytes, created: Revision, op: Op) -> Result<Proposed, Status> {
+    pub(super) async fn change(
+        &self,
+        asker: &Asker,
+        key: &Bytes,
+        created: Revision,
+        op: Op,
+    ) -> Result<Proposed, Status> {
         let compare = vec![compare(key, CompareResult::Equal, CompareTarget::Create(created))];
-        self.propose(Command::Txn(TxnRequest { compare, success: vec![op], failure: vec![] })).await
+        self.propose(asker, Command::Txn(TxnRequest { compare, success: vec![op], failure: vec![] })).await
     }
 
     /// The lease, or one of its own for 0: nobody keeps it alive but who learns its id from the key.
-    pub(super) async fn lease(&self, id: LeaseId) -> Result<LeaseId, Status> {
+    pub(super) async fn lease(&self, asker: &Asker, id: LeaseId) -> Result<LeaseId, Status> {
         if id != 0 {
             return Ok(id);
         }
-        let done = self.propose(Command::LeaseGrant { id, ttl_s: QUEUE_LEASE_TTL_S }).await?;
+        let done = self.propose(asker, Command::LeaseGrant { id, ttl_s: QUEUE_LEASE_TTL_S }).await?;
         match done.response {
             Response::Lease { id, .. } => Ok(id),
             other => Err(misfit(&other)),
@@ -233,11 +245,19 @@ impl Queues {
     }
 
     /// Proposes. etcd's server has these services from its own client, which is why what is refused has no code there.
-    pub(super) async fn propose(&self, command: Command) -> Result<Proposed, Status> {
-        self.context.raft.propose(command).await.map_err(|error| match &error {
+    pub(super) async fn propose(&self, asker: &Asker, command: Command) -> Result<Proposed, Status> {
+        self.context.raft.propose_as(asker, command).await.map_err(|error| match &error {
             RaftError::Consensus(ConsensusError::Refused(refusal)) => Status::new(Code::Unknown, refusal.to_string()),
             other => from_raft(other),
         })
+    }
+
+    /// Refuses who may not read a queue.
+    pub(super) async fn permit_look(&self, asker: &Asker, name: &[u8]) -> Result<(), Status> {
+        let (start, end) = (prefix(name), prefix_end(name));
+        let access = Access::Read(&start, &end);
+        let checked = self.context.raft.read_as(asker, |machine, who| machine.permit(who, access)).await;
+        checked.map_err(|refusal| Status::new(Code::Unknown, refusal.to_string()))
     }
 
     /// The first of a queue at a revision (0: now), as this node has it.

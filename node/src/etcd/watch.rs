@@ -6,7 +6,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use autoradio_machine::{Machine, Refusal, Revision};
+use autoradio_machine::{Access, Machine, Refusal, Revision};
 use autoradio_proto::etcd::etcdserverpb::{
     WatchCreateRequest, WatchRequest, WatchResponse, watch_request::RequestUnion, watch_server::Watch,
 };
@@ -18,6 +18,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::{
+    error::cancel_reason,
     header,
     hub::News,
     limits::{ANSWERS_QUEUED, HISTORY_WINDOW, PROGRESS_EVERY, WATCHES_MAX, WATCHES_NODE_MAX},
@@ -26,7 +27,7 @@ use super::{
     watcher::Watcher,
     words,
 };
-use crate::{context::Context, raft::RaftHandle};
+use crate::{caller::Asker, context::Context, raft::RaftHandle};
 
 /// What etcd's clients know as an id that no watch has.
 const NO_WATCH: i64 = -1;
@@ -48,6 +49,7 @@ impl Watch for WatchService {
         let (sender, receiver) = mpsc::channel(ANSWERS_QUEUED);
         let watches = Watches {
             raft: self.context.raft.clone(),
+            asker: Asker::of(&request),
             news: self.context.watch_hub.subscribe(),
             out: sender,
             watchers: BTreeMap::new(),
@@ -74,6 +76,7 @@ impl Watch for WatchService {
 /// The watches of one stream.
 struct Watches {
     raft: RaftHandle,
+    asker: Asker,
     news: broadcast::Receiver<News>,
     out: mpsc::Sender<Answer>,
     watchers: BTreeMap<i64, Watcher>,
@@ -139,11 +142,10 @@ impl Watches {
 
     async fn create(&mut self, request: &WatchCreateRequest) -> Result<(), Gone> {
         let current = self.revision();
-        let watcher = self.place(request.watch_id).and_then(|(id, place)| Watcher::new(id, place, request, current));
-        let watcher = match watcher {
+        let watcher = match self.permitted(request, current).await {
             Ok(watcher) => watcher,
-            Err(reason) => {
-                let (watch_id, cancel_reason) = (NO_WATCH, reason);
+            Err(cancel_reason) => {
+                let watch_id = NO_WATCH;
                 let answer = WatchResponse {
                     watch_id,
                     created: true,
@@ -159,6 +161,16 @@ impl Watches {
         let created = WatchResponse { watch_id: id, created: true, ..WatchResponse::default() };
         self.send(created, current).await?;
         self.catch_up_one(id, current).await
+    }
+
+    /// The watch that is asked for, if it may be. The range is looked at as it is: an open end is no single key.
+    async fn permitted(&mut self, request: &WatchCreateRequest, current: Revision) -> Result<Watcher, String> {
+        let key: &[u8] = if request.key.is_empty() { b"\0" } else { &request.key };
+        let access = Access::Read(key, &request.range_end);
+        let checked = self.raft.read_as(&self.asker, |machine, who| machine.permit(who, access)).await;
+        checked.map_err(|refusal| cancel_reason(&refusal))?;
+        let (id, place) = self.place(request.watch_id)?;
+        Watcher::new(id, place, request, current)
     }
 
     /// An id, and room for it.

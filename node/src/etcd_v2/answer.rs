@@ -42,6 +42,7 @@ impl From<&RaftError> for Error {
     fn from(error: &RaftError) -> Self {
         match error.refusal() {
             Some(Refusal::PeerUrlsExist) => Self::new(StatusCode::CONFLICT, "membership: peerURL exists"),
+            Some(Refusal::Auth(_)) => Self::new(StatusCode::UNAUTHORIZED, "Insufficient credentials"),
             Some(refusal @ (Refusal::BadPeerUrls | Refusal::Invalid { .. })) => {
                 Self::new(StatusCode::BAD_REQUEST, refusal.to_string())
             }

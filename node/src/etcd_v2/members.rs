@@ -1,7 +1,9 @@
 //! `/v2/members`: etcd 3.4's `members_api.md`. A member that is added here is not counted in the quorum before it has
 //! started: the steward brings it into the consensus when it is heard of.
 
-use autoradio_machine::{Command, Member, MemberAdd, MemberUpdate, NodeId, Refusal, Response as Answer, hex_id};
+use autoradio_machine::{
+    Access, Command, Member, MemberAdd, MemberUpdate, NodeId, Refusal, Response as Answer, hex_id,
+};
 use axum::{
     Json,
     body::Body,
@@ -11,10 +13,11 @@ use axum::{
 };
 
 use super::{
+    access::Given,
     answer::{Error, not_allowed},
     urls,
 };
-use crate::context::Context;
+use crate::{caller::Asker, context::Context};
 
 /// A list of a few URLs is far smaller.
 const BODY_BYTES_MAX: usize = 64 << 10;
@@ -24,7 +27,10 @@ const METHODS: &str = "GET,POST,DELETE,PUT";
 /// `/v2/members`: GET lists, POST adds.
 pub(super) async fn all(State(context): State<Context>, request: Request) -> Response {
     match *request.method() {
-        Method::GET => list(&context).into_response(),
+        Method::GET => match Given::of(&request).check(&context, Access::Known).await {
+            Ok(_) => list(&context).into_response(),
+            Err(error) => error.into_response(),
+        },
         Method::POST => add(&context, request).await,
         _ => not_allowed(METHODS),
     }
@@ -38,7 +44,7 @@ pub(super) async fn one(State(context): State<Context>, Path(id): Path<String>, 
         // etcd does not look at what follows the path.
         Method::POST => return add(&context, request).await,
         Method::PUT => update(&context, &id, request).await,
-        Method::DELETE => remove(&context, &id).await,
+        Method::DELETE => remove(&context, &id, Given::of(&request)).await,
         _ => return not_allowed(METHODS),
     };
     done.map_or_else(IntoResponse::into_response, |()| StatusCode::NO_CONTENT.into_response())
@@ -89,9 +95,11 @@ async fn add(context: &Context, request: Request) -> Response {
 }
 
 async fn added(context: &Context, request: Request) -> Result<Member, Error> {
+    let asker = Given::of(&request).check(context, Access::Root).await?;
     let peer_urls = peer_urls(request).await?;
     let add = MemberAdd { name: String::new(), peer_urls, learner: false };
-    let proposed = context.raft.propose(Command::MemberAdd(add)).await.map_err(|error| Error::from(&error))?;
+    let proposed =
+        context.raft.propose_as(&asker, Command::MemberAdd(add)).await.map_err(|error| Error::from(&error))?;
     match proposed.response {
         Answer::Member(member) => Ok(member),
         other => {
@@ -102,20 +110,22 @@ async fn added(context: &Context, request: Request) -> Result<Member, Error> {
 }
 
 async fn update(context: &Context, text: &str, request: Request) -> Result<(), Error> {
+    let asker = Given::of(&request).check(context, Access::Root).await?;
     let id = parse(text)?;
     let peer_urls = Some(peer_urls(request).await?);
     let command = Command::MemberUpdate(MemberUpdate { id, peer_urls, ..MemberUpdate::default() });
-    change(context, id, text, command).await
+    change(context, &asker, id, text, command).await
 }
 
-async fn remove(context: &Context, text: &str) -> Result<(), Error> {
+async fn remove(context: &Context, text: &str, given: Given) -> Result<(), Error> {
+    let asker = given.check(context, Access::Root).await?;
     let id = parse(text)?;
-    change(context, id, text, Command::MemberRemove { id }).await
+    change(context, &asker, id, text, Command::MemberRemove { id }).await
 }
 
-async fn change(context: &Context, id: NodeId, text: &str, command: Command) -> Result<(), Error> {
+async fn change(context: &Context, asker: &Asker, id: NodeId, text: &str, command: Command) -> Result<(), Error> {
     let removes = matches!(command, Command::MemberRemove { .. });
-    match context.raft.propose(command).await {
+    match context.raft.propose_as(asker, command).await {
         Ok(_) => Ok(()),
         Err(error) if matches!(error.refusal(), Some(Refusal::MemberNotFound)) => {
             // A member that another one removed a moment ago may not be known as such here yet; then it is unknown.

@@ -1,6 +1,7 @@
 //! What `ETCDCTL_API=2` and old scripts need of etcd's v2 API on the client port: members and statistics (etcd 3.4's
 //! documents `members_api.md` and `v2/api.md`). There is no v2 key store. Answers were compared with etcd 3.4's.
 
+mod access;
 mod answer;
 mod duration;
 mod members;

@@ -6,6 +6,7 @@ use tonic::Status;
 
 use super::join::unavailable;
 use crate::{
+    caller::Asker,
     raft::RaftHandle,
     trust::{Authority, CERTIFICATE_LIFE, Credentials, PeerName, TrustError, Wire, now_ms},
 };
@@ -14,7 +15,7 @@ use crate::{
 ///
 /// # Errors
 /// The log's, or the disk's.
-pub async fn begin_tls(raft: &RaftHandle) -> Result<(), Status> {
+pub async fn begin_tls(raft: &RaftHandle, asker: &Asker) -> Result<(), Status> {
     let keyring = raft.peers().keyring();
     if keyring.wire() == Wire::Tls || raft.read(|machine| machine.trust().change.is_some()) {
         return Ok(());
@@ -36,7 +37,7 @@ pub async fn begin_tls(raft: &RaftHandle) -> Result<(), Status> {
         }
     };
     let begin = TrustCommand::BeginTls { ca: ca.to_vec().into(), holder: raft.node_id() };
-    raft.propose(Command::Trust(begin)).await.map_err(|error| unavailable(&error))?;
+    raft.propose_as(asker, Command::Trust(begin)).await.map_err(|error| unavailable(&error))?;
     tracing::info!("the cluster begins to change to TLS");
     Ok(())
 }

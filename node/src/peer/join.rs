@@ -8,7 +8,10 @@ use autoradio_store::ConsensusError;
 use tonic::{Code, Request, Response, Status, transport::Channel};
 
 use super::{Caller, PeerUrl, gate::Gate};
-use crate::raft::{RaftError, RaftHandle, wire};
+use crate::{
+    caller::Asker,
+    raft::{RaftError, RaftHandle, wire},
+};
 
 /// How long the answer to one request may take: a proposal's time and a connection's.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(8);
@@ -161,8 +164,9 @@ impl JoinService {
     }
 
     async fn add(&self, name: String, peer_urls: Vec<String>) -> Result<NodeId, Status> {
-        let add = MemberAdd { name, peer_urls, learner: false };
-        match self.raft.propose(Command::MemberAdd(add)).await {
+        let add = MemberAdd { name, peer_urls: peer_urls.clone(), learner: false };
+        let asker = Asker::trusted("a node that joins without TLS", peer_urls.join(" "));
+        match self.raft.propose_as(&asker, Command::MemberAdd(add)).await {
             Ok(proposed) => match proposed.response {
                 Answer::Member(Member { id, .. }) => Ok(id),
                 other => Err(Status::internal(format!("adding the member was answered with {other:?}"))),

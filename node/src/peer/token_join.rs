@@ -14,9 +14,12 @@ use super::{
     Applicant, JoinError, PeerUrl, certify,
     join::{self, JoinService},
 };
-use crate::trust::{
-    EXPORTER_BYTES, EXPORTER_LABEL, Issued, JoinClaim, JoinToken, JoinVerifier, KeyProof, check_join, check_key,
-    distrust, explain, key_hash, now_ms, sign_key,
+use crate::{
+    caller::Asker,
+    trust::{
+        EXPORTER_BYTES, EXPORTER_LABEL, Issued, JoinClaim, JoinToken, JoinVerifier, KeyProof, check_join, check_key,
+        distrust, explain, key_hash, now_ms, sign_key,
+    },
 };
 
 /// What a node that joined was given.
@@ -122,7 +125,8 @@ impl JoinService {
             now_ms: now_ms(),
             add: MemberAdd { name: request.name, peer_urls, learner: false },
         };
-        let node_id = match self.raft.propose(Command::Trust(TrustCommand::Join(join))).await {
+        let asker = Asker::trusted(format!("join token {:016x}", join.token), from.to_string());
+        let node_id = match self.raft.propose_as(&asker, Command::Trust(TrustCommand::Join(join))).await {
             Ok(proposed) => match proposed.response {
                 Answer::Member(member) => member.id,
                 other => return Err(Status::internal(format!("joining was answered with {other:?}"))),

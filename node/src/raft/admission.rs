@@ -21,6 +21,6 @@ impl RaftHandle {
     async fn raise_no_space(&self, quota_bytes: u64) -> Result<(), RaftError> {
         let alarm = Alarm { member: self.node_id(), kind: AlarmKind::NoSpace };
         tracing::error!(quota_bytes, "the store has reached its quota: only deletes and compactions are taken now");
-        self.propose_admitted(Command::Alarm { alarm, active: true }).await.map(drop)
+        self.propose_admitted(&Command::Alarm { alarm, active: true }).await.map(drop)
     }
 }

@@ -15,6 +15,9 @@ pub enum RaftError {
     /// The leader was cut off, and another leads now.
     #[error("the leader was replaced before it answered; the change may or may not have been made")]
     LeaderReplaced,
+    /// Too many passwords are being checked.
+    #[error("too many passwords are being checked now; try again in a moment")]
+    Busy,
     /// The leader could not be asked, or broke off: a proposal may have been carried out all the same.
     #[error("the leader {leader:x} could not be asked: {reason}")]
     Forward {

@@ -9,7 +9,7 @@ use autoradio_machine::{Catalog, ClusterId, Command, LeaseId, LogIndex, Machine,
 use autoradio_store::{Consensus, ConsensusError, Identity, Proposed, RaftStatus};
 use tokio::{sync::watch, time::timeout};
 
-use super::{LeaseKeeper, Proposals, RaftError, forward, retry::Backoff};
+use super::{LeaseKeeper, Proposals, RaftError, TokenKeeper, forward, retry::Backoff};
 use crate::peer::Peers;
 
 /// How long a proposal or read may take before its outcome is unknown (etcd: 5 s and an election).
@@ -34,6 +34,7 @@ struct Inner {
     catalog: watch::Receiver<Catalog>,
     lease: watch::Sender<Option<LeaseId>>,
     leases: Mutex<LeaseKeeper>,
+    tokens: Mutex<TokenKeeper>,
     proposals: Proposals,
     started: Instant,
     quota_bytes: u64,
@@ -64,6 +65,7 @@ impl RaftHandle {
             catalog,
             lease: watch::Sender::new(None),
             leases: Mutex::default(),
+            tokens: Mutex::default(),
             proposals: Proposals::default(),
             started: Instant::now(),
             quota_bytes,
@@ -79,33 +81,35 @@ impl RaftHandle {
     /// # Errors
     /// [`RaftError`].
     pub async fn propose(&self, command: Command) -> Result<Proposed, RaftError> {
+        self.propose_ref(&command).await
+    }
+
+    /// [`RaftHandle::propose`], for who may propose it again.
+    pub(super) async fn propose_ref(&self, command: &Command) -> Result<Proposed, RaftError> {
         let pending = self.inner.proposals.begin();
         let proposed = self.propose_within_quota(command).await;
         pending.end(proposed.as_ref().err());
         proposed
     }
 
-    async fn propose_within_quota(&self, command: Command) -> Result<Proposed, RaftError> {
-        self.admit(&command).await?;
+    async fn propose_within_quota(&self, command: &Command) -> Result<Proposed, RaftError> {
+        self.admit(command).await?;
         self.propose_admitted(command).await
     }
 
     /// [`RaftHandle::propose`], whatever the quota says.
-    pub(super) async fn propose_admitted(&self, command: Command) -> Result<Proposed, RaftError> {
+    pub(super) async fn propose_admitted(&self, command: &Command) -> Result<Proposed, RaftError> {
         // Whether a leader carried it out that was replaced before it answered is not known.
         let late = || Err(RaftError::LeaderReplaced);
         let proposed = self
-            .with_leader(late, |leader, left| {
-                let command = &command;
-                async move {
-                    if leader != self.node_id() {
-                        return forward::propose(&self.inner.peers, leader, command, left).await;
-                    }
-                    match self.inner.consensus.propose(command, left).await {
-                        Ok(proposed) => Ok(Attempt::Done(proposed)),
-                        Err(ConsensusError::NotLeader { .. } | ConsensusError::NoQuorum) => Ok(Attempt::Again),
-                        Err(error) => Err(error.into()),
-                    }
+            .with_leader(late, |leader, left| async move {
+                if leader != self.node_id() {
+                    return forward::propose(&self.inner.peers, leader, command, left).await;
+                }
+                match self.inner.consensus.propose(command, left).await {
+                    Ok(proposed) => Ok(Attempt::Done(proposed)),
+                    Err(ConsensusError::NotLeader { .. } | ConsensusError::NoQuorum) => Ok(Attempt::Again),
+                    Err(error) => Err(error.into()),
                 }
             })
             .await?;
@@ -287,6 +291,11 @@ impl RaftHandle {
     /// Who counts the leases' time; never locked across an await.
     pub(super) fn leases(&self) -> std::sync::MutexGuard<'_, LeaseKeeper> {
         self.inner.leases.lock().expect("nothing panics while it holds the leases")
+    }
+
+    /// Who counts the tokens' time; never locked across an await.
+    pub(super) fn tokens(&self) -> std::sync::MutexGuard<'_, TokenKeeper> {
+        self.inner.tokens.lock().expect("nothing panics while it holds the tokens")
     }
 
     pub(super) fn quota_bytes(&self) -> u64 {

@@ -1,6 +1,8 @@
 //! The replicated state as the daemon sees it: proposals and reads from any node, with forwarding to the leader.
 
 mod admission;
+mod asked;
+mod authenticate;
 mod compactor;
 mod error;
 mod forward;
@@ -14,6 +16,8 @@ mod publish;
 mod retry;
 mod session;
 mod steward;
+mod token_time;
+mod tokens;
 mod transport;
 pub mod wire;
 
@@ -28,4 +32,6 @@ pub use publish::{public_face, publish_self};
 pub use retry::Backoff;
 pub use session::hold_node_lease;
 pub use steward::steward;
+pub use token_time::keep_tokens;
+pub use tokens::TokenKeeper;
 pub use transport::PeerTransport;

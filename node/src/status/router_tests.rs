@@ -20,6 +20,7 @@ pub(crate) fn test_config() -> Config {
         initial_cluster: Vec::new(),
         initial_cluster_state: Default::default(),
         initial_cluster_token: String::new(),
+        auth_token_ttl: Duration::from_secs(300),
         http_listen: Vec::new(),
         dns_listen: Vec::new(),
         icecast: Default::default(),

@@ -1,5 +1,6 @@
 //! etcd's API, by its generated clients.
 
+mod auth;
 mod cluster;
 mod election;
 mod faults;
@@ -23,7 +24,7 @@ use autoradio_proto::etcd::etcdserverpb::{
 use bytes::Bytes;
 use tokio::{sync::mpsc, time::timeout};
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::{Code, Status, Streaming, transport::Channel};
+use tonic::{Code, Request, Status, Streaming, transport::Channel};
 
 use crate::support::{Cluster, LIMIT};
 
@@ -74,9 +75,19 @@ struct Watching {
 
 impl Watching {
     async fn open(cluster: &Cluster, index: usize) -> Self {
+        Self::open_with(cluster, index, Request::new).await
+    }
+
+    /// The same, with what `change` adds to the call.
+    async fn open_with(
+        cluster: &Cluster,
+        index: usize,
+        change: impl FnOnce(ReceiverStream<WatchRequest>) -> Request<ReceiverStream<WatchRequest>>,
+    ) -> Self {
         let (requests, receiver) = mpsc::channel(16);
         let mut client = WatchClient::new(channel(cluster, index));
-        let answers = client.watch(ReceiverStream::new(receiver)).await.expect("watches are served").into_inner();
+        let answers =
+            client.watch(change(ReceiverStream::new(receiver))).await.expect("watches are served").into_inner();
         Self { requests, answers }
     }
 

@@ -39,6 +39,7 @@ pub(crate) fn config(dir: &Path, name: &str) -> Config {
         initial_cluster: vec![],
         initial_cluster_state: ClusterState::New,
         initial_cluster_token: "test".into(),
+        auth_token_ttl: Duration::from_secs(300),
         http_listen: vec![free_addr()],
         dns_listen: vec![],
         icecast: IcecastMode::Off,

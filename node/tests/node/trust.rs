@@ -4,6 +4,7 @@ use std::{path::Path, sync::Arc, time::Duration};
 
 use autoradio_machine::{Command, Member, TrustCommand};
 use autoradio_node::{
+    caller::Asker,
     config::Config,
     context::Context,
     daemon::{Node, Start, StartError},
@@ -282,8 +283,8 @@ async fn a_plain_cluster_changes_to_tls_while_it_is_written_to() {
     let contexts: Vec<Context> = cluster.running().cloned().collect();
     let stop = tokio_util::sync::CancellationToken::new();
     let writer = tokio::spawn(write_on(contexts.clone(), stop.clone()));
-    autoradio_node::peer::begin_tls(&contexts[1].raft).await.unwrap();
-    autoradio_node::peer::begin_tls(&contexts[1].raft).await.unwrap();
+    autoradio_node::peer::begin_tls(&contexts[1].raft, &Asker::trusted("anna", "")).await.unwrap();
+    autoradio_node::peer::begin_tls(&contexts[1].raft, &Asker::trusted("anna", "")).await.unwrap();
     let is_tls = |context: &Context| context.peers.keyring().wire() == autoradio_node::trust::Wire::Tls;
     eventually("all refuse plain connections", async || contexts.iter().all(is_tls).then_some(())).await;
     put(&contexts[0], "after", "1").await;

@@ -78,7 +78,9 @@ pub(crate) fn is_own(command: &Command) -> bool {
         | Command::MemberRemove { .. }
         | Command::Alarm { .. }
         | Command::NodeLease { .. }
-        | Command::Trust(_) => true,
+        | Command::Trust(_)
+        | Command::Auth(_) => true,
+        Command::As(asked) => is_own(&asked.command),
     }
 }
 

@@ -4,7 +4,7 @@
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use crate::{Alarm, ClusterId, KeyValue, LeaseId, Member, NodeId, Revision};
+use crate::{Alarm, Asked, AuthCommand, ClusterId, KeyValue, LeaseId, Member, NodeId, Revision};
 
 /// A command of one log entry.
 ///
@@ -59,6 +59,21 @@ pub enum Command {
     },
     /// Join tokens, and the change to TLS.
     Trust(crate::TrustCommand),
+    /// Change users, roles or tokens.
+    Auth(AuthCommand),
+    /// A command that somebody asked for: carried out if they may, and written down.
+    As(Box<Asked>),
+}
+
+impl Command {
+    /// The command itself, whoever asks for it.
+    #[must_use]
+    pub fn asked(&self) -> &Self {
+        match self {
+            Self::As(asked) => &asked.command,
+            command => command,
+        }
+    }
 }
 
 /// The birth of a cluster.

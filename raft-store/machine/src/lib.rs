@@ -3,6 +3,8 @@
 //! Pure: no clock, no randomness, no IO, no map order, no floats (ARCHITECTURE §5.6).
 
 mod alarm;
+mod audit;
+mod auth;
 mod catalog;
 mod codec;
 mod command;
@@ -25,6 +27,11 @@ mod trust;
 mod txn;
 
 pub use alarm::{Alarm, AlarmKind};
+pub use audit::AuditEntry;
+pub use auth::{
+    Access, Asked, AuthCommand, AuthRefusal, AuthToken, Caller, Credentials, Permission, PermissionKind, ROOT,
+    TOKEN_HASH_BYTES, TokenHash, User, Who,
+};
 pub use catalog::{Catalog, Claim};
 pub use codec::{CodecError, hex_serde};
 pub use command::{

@@ -6,9 +6,9 @@ use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
 use crate::{
-    Alarm, Applied, Catalog, ClusterId, Command, DeleteRequest, Event, InitRequest, LeaseId, LogIndex, Member,
-    MemberAdd, MemberUpdate, NodeId, Op, PutRequest, Refusal, Response, TxnRequest, member, mvcc::Mvcc, schema,
-    span::Span, txn,
+    Alarm, Applied, AuthRefusal, Catalog, ClusterId, Command, DeleteRequest, Event, InitRequest, LeaseId, LogIndex,
+    Member, MemberAdd, MemberUpdate, NodeId, Op, PutRequest, Refusal, Response, TxnRequest, audit::Audit, auth::Auth,
+    member, mvcc::Mvcc, schema, span::Span, txn,
 };
 
 /// etcd: ceil of 3/2 election ticks of a second; shorter leases are raised to it.
@@ -30,6 +30,8 @@ pub struct Machine {
     pub(crate) catalog: Catalog,
     pub(crate) alarms: BTreeSet<Alarm>,
     pub(crate) trust: crate::Trust,
+    pub(crate) auth: Auth,
+    pub(crate) audit: Audit,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,7 +54,8 @@ type Outcome = Result<Response, Refusal>;
 impl Machine {
     /// Applies the command of the entry at `index`. Never panics, whatever the command.
     pub fn apply(&mut self, index: LogIndex, command: &Command) -> Applied {
-        let result = self.carry_out(index, command);
+        let before = self.audit_before(command);
+        let result = check_form(command.asked()).and_then(|()| self.carry_out(index, command));
         let events = match &result {
             Ok(_) => self.commit(),
             Err(_) => {
@@ -60,20 +63,22 @@ impl Machine {
                 Vec::new()
             }
         };
+        if let (Ok(_), Command::As(asked)) = (&result, command) {
+            self.audit.carried_out(asked, before, &events);
+        }
         Applied { result, revision: self.store.current(), events }
     }
 
     fn carry_out(&mut self, index: LogIndex, command: &Command) -> Outcome {
-        self.check_alarms(command)?;
+        // Who may not is told so first.
+        if !matches!(command, Command::As(_)) {
+            self.check_alarms(command)?;
+        }
         match command {
             Command::Init(request) => self.init(request),
-            Command::Put(request) => {
-                txn::check_put(request)?;
-                self.put(request)
-            }
+            Command::Put(request) => self.put(request),
             Command::Delete(request) => self.delete(request),
             Command::Txn(request) => {
-                txn::check(request)?;
                 let paths = self.paths(request);
                 self.check_ranges(request, &mut paths.iter().copied())?;
                 self.txn(request, &mut paths.into_iter())
@@ -87,6 +92,11 @@ impl Machine {
             Command::Alarm { alarm, active } => Ok(Response::Alarm(self.set_alarm(*alarm, *active).then_some(*alarm))),
             Command::NodeLease { ttl_s } => self.grant(index, 0, *ttl_s),
             Command::Trust(command) => self.carry_out_trust(index, command),
+            Command::Auth(change) => Ok(self.auth.change(index, change).map(|()| Response::Done)?),
+            Command::As(asked) => {
+                self.permit_command(&asked.caller.who, &asked.command)?;
+                self.carry_out(index, &asked.command)
+            }
         }
     }
 
@@ -303,6 +313,18 @@ impl Machine {
         }
         self.removed.insert(id);
         Ok(Response::Member(member))
+    }
+}
+
+/// Refuses what makes no sense whatever the state is: as in etcd, before it is asked whether it is permitted.
+fn check_form(command: &Command) -> Result<(), Refusal> {
+    match command {
+        Command::Put(request) => txn::check_put(request),
+        Command::Delete(request) if request.key.is_empty() => Err(Refusal::EmptyKey),
+        Command::Txn(request) => txn::check(request),
+        // One who asks in another's name.
+        Command::As(_) => Err(AuthRefusal::Denied.into()),
+        _ => Ok(()),
     }
 }
 

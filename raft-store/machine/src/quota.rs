@@ -68,6 +68,7 @@ pub(crate) fn cost(command: &Command) -> u64 {
         Command::Put(put) => of_put(put),
         Command::Txn(txn) => of_txn(txn),
         Command::LeaseGrant { .. } | Command::NodeLease { .. } => LEASE_BYTES,
+        Command::As(asked) => cost(&asked.command),
         _ => 0,
     }
 }

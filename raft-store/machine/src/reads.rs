@@ -7,6 +7,8 @@ use bytes::Bytes;
 use crate::{
     Alarm, Catalog, ClusterId, Event, LeaseId, LeaseInfo, Machine, NodeId, Op, RangeRequest, RangeResponse, Refusal,
     Response, Revision, TxnRequest,
+    audit::Audit,
+    auth::Auth,
     machine::{Lease, branch},
     mvcc::Mvcc,
     span::Span,
@@ -31,7 +33,8 @@ impl Machine {
         }
         let mut catalog = Catalog::default();
         catalog.read(&store);
-        Self { store, cluster_id, leases, removed, catalog, alarms, trust }
+        let (auth, audit) = (Auth::default(), Audit::default());
+        Self { store, cluster_id, leases, removed, catalog, alarms, trust, auth, audit }
     }
 
     /// Reads a range.

@@ -87,4 +87,7 @@ pub enum Refusal {
     /// FAILED_PRECONDITION, ours.
     #[error(transparent)]
     Trust(crate::TrustRefusal),
+    /// Refused by auth.
+    #[error(transparent)]
+    Auth(#[from] crate::AuthRefusal),
 }

@@ -7,11 +7,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Alarm, ClusterId, LeaseId, Machine, NodeId, Revision,
+    audit::Audit,
+    auth::{Auth, AuthState},
     mvcc::{Mvcc, Version},
 };
 
 /// The format that this program writes, and the newest that it reads.
-const FORMAT: u8 = 3;
+const FORMAT: u8 = 4;
 const CHECKSUM_BYTES: usize = 4;
 
 /// A snapshot that cannot be read.
@@ -47,6 +49,13 @@ struct Since2 {
     alarms: BTreeSet<Alarm>,
 }
 
+/// What came with format 4.
+#[derive(Default, Serialize, Deserialize)]
+struct Since4 {
+    auth: AuthState,
+    audit: Audit,
+}
+
 /// What came with format 3.
 #[derive(Default, Serialize, Deserialize)]
 struct Since3 {
@@ -70,7 +79,9 @@ impl Machine {
         let bytes = postcard::to_extend(&body, vec![FORMAT]).expect(PLAIN);
         let bytes = postcard::to_extend(&since2, bytes).expect(PLAIN);
         let since3 = Since3 { trust: self.trust.clone() };
-        let mut bytes = postcard::to_extend(&since3, bytes).expect(PLAIN);
+        let bytes = postcard::to_extend(&since3, bytes).expect(PLAIN);
+        let since4 = Since4 { auth: self.auth.state().clone(), audit: self.audit.clone() };
+        let mut bytes = postcard::to_extend(&since4, bytes).expect(PLAIN);
         bytes.extend(crc32c::crc32c(&bytes).to_be_bytes());
         bytes
     }
@@ -94,8 +105,14 @@ impl Machine {
         let (body, rest) = postcard::take_from_bytes::<Body>(&rest[1..]).map_err(unread)?;
         let (since2, rest) =
             if format >= 2 { postcard::take_from_bytes(rest).map_err(unread)? } else { (Since2::default(), rest) };
-        let since3 = if format >= 3 { postcard::from_bytes(rest).map_err(unread)? } else { Since3::default() };
+        let (since3, rest) =
+            if format >= 3 { postcard::take_from_bytes(rest).map_err(unread)? } else { (Since3::default(), rest) };
+        let since4 = if format >= 4 { postcard::from_bytes(rest).map_err(unread)? } else { Since4::default() };
         let store = Mvcc::from_parts(body.keys, body.current, body.compacted);
-        Ok(Self::from_parts(store, body.cluster_id, body.leases, body.removed, since2.alarms, since3.trust))
+        let mut machine =
+            Self::from_parts(store, body.cluster_id, body.leases, body.removed, since2.alarms, since3.trust);
+        machine.auth = Auth::new(since4.auth);
+        machine.audit = since4.audit;
+        Ok(machine)
     }
 }

@@ -7,7 +7,10 @@ use tokio::{
     net::{TcpListener, TcpStream, UnixListener, UnixStream},
 };
 
-use crate::tls::{self, LiveServer, PeerCommonName};
+use crate::{
+    caller::SocketUser,
+    tls::{self, LiveServer, PeerCommonName},
+};
 
 /// Where connections come from.
 pub(in crate::daemon) enum Listener {
@@ -35,6 +38,7 @@ pub(super) struct Opened {
     pub(super) stream: Box<dyn Stream>,
     pub(super) address: Option<SocketAddr>,
     pub(super) name: Option<PeerCommonName>,
+    pub(super) user: Option<SocketUser>,
 }
 
 impl Listener {
@@ -68,14 +72,17 @@ impl Arrived {
             Self::Tcp(stream, _) => {
                 stream.set_nodelay(true)?;
                 stream.peek(&mut [0]).await?;
-                Ok(Opened { stream: Box::new(stream), address, name: None })
+                Ok(Opened { stream: Box::new(stream), address, name: None, user: None })
             }
             Self::Tls(stream, _, live) => {
                 stream.set_nodelay(true)?;
                 let (stream, name) = tls::accept(stream, live.now()).await?;
-                Ok(Opened { stream: Box::new(stream), address, name })
+                Ok(Opened { stream: Box::new(stream), address, name, user: None })
             }
-            Self::Unix(stream) => Ok(Opened { stream: Box::new(stream), address, name: None }),
+            Self::Unix(stream) => {
+                let user = Some(SocketUser::of(stream.peer_cred()?.uid()));
+                Ok(Opened { stream: Box::new(stream), address, name: None, user })
+            }
         }
     }
 }

@@ -16,20 +16,25 @@ use super::{
     busy,
     listener::Opened,
 };
-use crate::tls::{PeerAddress, PeerCommonName};
+use crate::{
+    caller::SocketUser,
+    tls::{PeerAddress, PeerCommonName},
+};
 
 /// A connection's way to the router.
 pub(super) struct Visit {
     router: Router,
     address: Option<PeerAddress>,
     name: Option<PeerCommonName>,
+    user: Option<SocketUser>,
     activity: Arc<Activity>,
     requests: Arc<Requests>,
 }
 
 impl Visit {
     pub(super) fn new(router: Router, opened: &Opened, activity: Arc<Activity>, requests: Arc<Requests>) -> Self {
-        Self { router, address: opened.address.map(PeerAddress), name: opened.name.clone(), activity, requests }
+        let (address, name, user) = (opened.address.map(PeerAddress), opened.name.clone(), opened.user.clone());
+        Self { router, address, name, user, activity, requests }
     }
 }
 
@@ -50,6 +55,9 @@ impl hyper::service::Service<Request<Incoming>> for Visit {
         }
         if let Some(name) = &self.name {
             request.extensions_mut().insert(name.clone());
+        }
+        if let Some(user) = &self.user {
+            request.extensions_mut().insert(user.clone());
         }
         let answering = self.router.clone().oneshot(request.map(Body::new));
         Box::pin(async move {

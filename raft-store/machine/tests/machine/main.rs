@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 mod alarms;
+mod audit;
+mod auth;
 mod catalog;
 mod faults;
 mod model;
