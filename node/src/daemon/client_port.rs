@@ -4,9 +4,9 @@ use std::{net::SocketAddr, sync::Arc};
 
 use axum::{
     Json, Router,
-    extract::State,
+    extract::{FromRef, State},
     http::{HeaderMap, StatusCode, Uri, header::CONTENT_TYPE},
-    middleware::map_response,
+    middleware::from_fn_with_state,
     response::{IntoResponse, Response},
     routing::get,
 };
@@ -16,7 +16,7 @@ use tonic::service::Routes;
 use super::{
     StartError, health,
     http::{Limits, Listener, Port},
-    ports,
+    ports, process_metrics,
 };
 use crate::{admin, config::Config, context::Context, etcd, status, tls::LiveServer};
 
@@ -24,13 +24,14 @@ use crate::{admin, config::Config, context::Context, etcd, status, tls::LiveServ
 pub(super) fn start(context: &Context, listeners: Listeners) {
     let (_, ready) = tokio::sync::watch::channel(Some(context.clone()));
     let grpc = etcd::add_services(Routes::new(admin::service(ready)), context).prepare().into_axum_router();
+    let calls = Arc::new(etcd::Calls::new());
     let plain = Router::new()
         .route("/health", get(health::health))
         .route("/version", get(version))
         .route("/metrics", get(metrics))
-        .with_state(context.clone());
+        .with_state(Paged { context: context.clone(), calls: calls.clone() });
     let v2 = crate::etcd_v2::router(context.clone());
-    let grpc = grpc.reset_fallback().layer(map_response(etcd::words::translate));
+    let grpc = grpc.reset_fallback().layer(from_fn_with_state(calls.clone(), etcd::count));
     let gateway = etcd::gateway::router(&grpc.clone().fallback(unknown));
     let router = plain.merge(gateway).merge(grpc).merge(v2).fallback(unknown);
     context.tasks.spawn(etcd::metrics::count_leaders(context.clone()));
@@ -81,10 +82,25 @@ fn warn_if_open(listener: &TcpListener) {
     }
 }
 
+/// What the pages read.
+#[derive(Clone)]
+struct Paged {
+    context: Context,
+    calls: Arc<etcd::Calls>,
+}
+
+impl FromRef<Paged> for Context {
+    fn from_ref(paged: &Paged) -> Self {
+        paged.context.clone()
+    }
+}
+
 /// What the front's `/metrics` has, and etcd's well-known names.
-async fn metrics(State(context): State<Context>) -> Response {
+async fn metrics(State(Paged { context, calls }): State<Paged>) -> Response {
     let (view, raft) = (context.view.now(), context.raft.status());
-    let etcds = etcd::metrics::registry(&context).await;
+    let mut etcds = etcd::metrics::registry(&context).await;
+    calls.register(&mut etcds);
+    process_metrics::register(&mut etcds, &context.metrics);
     let text = context.metrics.render_with(|registry| status::register(registry, &view, Some(&raft)), &etcds);
     ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
 }

@@ -12,6 +12,7 @@ mod notify;
 mod parts;
 mod ports;
 mod process;
+mod process_metrics;
 mod ready;
 mod setup;
 mod socket;
