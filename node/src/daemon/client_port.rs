@@ -14,11 +14,17 @@ use tokio::net::TcpListener;
 use tonic::service::Routes;
 
 use super::{
-    StartError, health,
+    StartError, cluster_tls, health,
     http::{Limits, Listener, Port},
     ports, process_metrics,
 };
-use crate::{admin, config::Config, context::Context, etcd, status, tls::LiveServer};
+use crate::{
+    admin,
+    config::Config,
+    context::Context,
+    etcd, status,
+    tls::{Follower, LiveServer},
+};
 
 /// Serves clients on these listeners until the node stops.
 pub(super) fn start(context: &Context, listeners: Listeners) {
@@ -40,33 +46,36 @@ pub(super) fn start(context: &Context, listeners: Listeners) {
         warn_if_open(&listener);
         context.tasks.spawn(port.clone().serve(Listener::Tcp(listener)));
     }
-    let Some(live) = listeners.live else { return };
+    let Some(follower) = listeners.follower else {
+        context.tasks.spawn(cluster_tls::serve(context.clone(), port, listeners.tls));
+        return;
+    };
     for listener in listeners.tls {
-        context.tasks.spawn(port.clone().serve(Listener::Tls(listener, live.clone())));
+        context.tasks.spawn(port.clone().serve(Listener::Tls(listener, follower.live().clone())));
     }
-    context.tasks.spawn(live.follow(context.stop.clone()));
+    context.tasks.spawn(follower.follow(context.stop.clone()));
 }
 
 /// The port's listeners, bound, and its certificate, read.
 pub(super) struct Listeners {
     plain: Vec<TcpListener>,
     tls: Vec<TcpListener>,
-    live: Option<Arc<LiveServer>>,
+    follower: Option<Follower>,
 }
 
 impl Listeners {
     /// Binds them all, and reads the certificate, before anything else is done.
     pub(super) async fn open(config: &Config) -> Result<Self, StartError> {
         let bind = async |addrs: &[SocketAddr]| ports::bind_all(addrs, "clients", "--listen-client-urls").await;
-        let live = match config.client_tls.files.clone() {
+        let follower = match config.client_tls.files.clone() {
             None => None,
             // Disks may be slow.
             Some(files) => {
                 let opened = tokio::task::spawn_blocking(|| LiveServer::open(files)).await;
-                Some(Arc::new(opened.map_err(|_| StartError::Stopped)??))
+                Some(opened.map_err(|_| StartError::Stopped)??)
             }
         };
-        Ok(Self { plain: bind(&config.client_listen).await?, tls: bind(&config.client_tls.listen).await?, live })
+        Ok(Self { plain: bind(&config.client_listen).await?, tls: bind(&config.client_tls.listen).await?, follower })
     }
 }
 

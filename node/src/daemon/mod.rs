@@ -3,6 +3,7 @@
 mod authority;
 mod birth;
 mod client_port;
+mod cluster_tls;
 mod error;
 mod found;
 mod health;
@@ -17,6 +18,7 @@ mod ready;
 mod setup;
 mod socket;
 mod strangers;
+mod twin;
 
 pub use birth::{Birth, FirstMember};
 pub use error::StartError;

@@ -293,7 +293,7 @@ impl RaftHandle {
         self.inner.quota_bytes
     }
 
-    pub(super) fn peers(&self) -> &Peers {
+    pub(crate) fn peers(&self) -> &Peers {
         &self.inner.peers
     }
 
