@@ -3,6 +3,7 @@
 mod authority;
 mod birth;
 mod client_port;
+mod cluster_tls;
 mod error;
 mod found;
 mod health;
@@ -12,6 +13,7 @@ mod notify;
 mod parts;
 mod ports;
 mod process;
+mod process_metrics;
 mod ready;
 mod setup;
 mod socket;

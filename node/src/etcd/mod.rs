@@ -7,6 +7,7 @@
 pub(crate) mod alarms;
 mod answer;
 mod auth;
+mod calls;
 mod cluster;
 mod convert;
 mod election;
@@ -27,8 +28,9 @@ mod room;
 mod snapshot;
 mod watch;
 mod watcher;
-pub mod words;
+mod words;
 
+pub use calls::{Calls, count};
 pub use hub::WatchHub;
 pub use limits::{CLUSTER_VERSION, SERVER_VERSION};
 pub use room::Room;
