@@ -1,8 +1,9 @@
 //! Compiles the .proto files with protox: no protoc is needed.
 
-const FILES: [&str; 13] = [
+const FILES: [&str; 14] = [
     "proto/peer.proto",
     "proto/admin.proto",
+    "proto/keep.proto",
     "proto/etcd/mvccpb.proto",
     "proto/etcd/authpb.proto",
     "proto/etcd/kv.proto",

@@ -58,6 +58,10 @@ impl Session {
             Command::ResetPassword { name } => self.reset(name).await,
             Command::Drain { node } => self.set_drained(node, true).await,
             Command::Undrain { node } => self.set_drained(node, false).await,
+            Command::Node(command) => self.node(command).await,
+            Command::Backup => self.backup().await,
+            Command::Restore { file } => self.restore(file).await,
+            Command::Raft(command) => self.raft(command).await,
             Command::Version => {
                 let version = env!("CARGO_PKG_VERSION");
                 Ok(self.done(|| format!("radioctl {version}\n"), || json::Version { version }))
@@ -162,7 +166,11 @@ impl Session {
     }
 
     /// The outcome in the form that was asked for.
-    fn done<J: serde::Serialize>(&self, table: impl FnOnce() -> String, json: impl FnOnce() -> J) -> Outcome {
+    pub(crate) fn done<J: serde::Serialize>(
+        &self,
+        table: impl FnOnce() -> String,
+        json: impl FnOnce() -> J,
+    ) -> Outcome {
         let text = match self.output {
             Output::Table => table(),
             Output::Json => json::text(&json(), self.one_line) + "\n",
@@ -171,7 +179,12 @@ impl Session {
     }
 
     /// Connects and asks, all within the time limit.
-    async fn ask<T, F>(&self, what: &str, effect: Effect, call: impl FnOnce(Admin) -> F) -> Result<T, CliError>
+    pub(crate) async fn ask<T, F>(
+        &self,
+        what: &str,
+        effect: Effect,
+        call: impl FnOnce(Admin) -> F,
+    ) -> Result<T, CliError>
     where
         F: Future<Output = Result<Response<T>, Status>>,
     {
@@ -185,10 +198,10 @@ impl Session {
     }
 }
 
-type Admin = AdminClient<Channel>;
+pub(crate) type Admin = AdminClient<Channel>;
 
 /// Tells what the server answered from what this side made of a lost connection: only the latter has a source.
-fn failed(what: String, effect: Effect, status: Status) -> CliError {
+pub(crate) fn failed(what: String, effect: Effect, status: Status) -> CliError {
     match std::error::Error::source(&status) {
         Some(source) => {
             let root = std::iter::successors(Some(source), |error| (*error).source()).last();

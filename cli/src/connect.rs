@@ -72,14 +72,18 @@ impl Target {
 
     /// Connects, by `deadline` at the latest.
     pub(crate) async fn connect(&self, deadline: Instant) -> Result<AdminClient<Channel>, CliError> {
-        let channel = match self {
+        Ok(AdminClient::new(self.channel(deadline).await?).max_decoding_message_size(ANSWER_MAX))
+    }
+
+    /// The connection for whichever service.
+    pub(crate) async fn channel(&self, deadline: Instant) -> Result<Channel, CliError> {
+        Ok(match self {
             Self::Socket(path) => by_socket(path.clone(), deadline).await?,
             Self::Servers(servers, files) => {
                 let tls = servers.iter().any(|server| server.tls).then(|| files.connector()).transpose()?;
                 by_servers(servers, tls.as_ref(), deadline).await?
             }
-        };
-        Ok(AdminClient::new(channel).max_decoding_message_size(ANSWER_MAX))
+        })
     }
 }
 

@@ -1,5 +1,6 @@
 //! What people read: from replies to text. Pure.
 
+mod keep;
 mod mount;
 mod status;
 mod table;
@@ -8,6 +9,7 @@ mod units;
 #[cfg(test)]
 pub(crate) mod example;
 
+pub(crate) use keep::{left, nodes, recovery, removed, restored};
 pub(crate) use mount::{created, list, reset, show};
 pub(crate) use status::status;
 

@@ -7,7 +7,7 @@ use tonic::{Code, Status};
 use crate::raft::RaftError;
 
 /// The status for a failed proposal or read.
-pub(super) fn from_raft(error: &RaftError) -> Status {
+pub(crate) fn from_raft(error: &RaftError) -> Status {
     let code = match error {
         RaftError::Consensus(ConsensusError::Refused(refusal)) => refusal_code(refusal),
         RaftError::Consensus(ConsensusError::Timeout(_)) | RaftError::LeaderReplaced => Code::DeadlineExceeded,

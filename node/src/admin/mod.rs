@@ -7,6 +7,8 @@ mod present;
 mod service;
 mod settings;
 
+pub(crate) use error::from_raft;
+
 use autoradio_proto::admin::admin_server::AdminServer;
 use tokio::sync::watch;
 

@@ -58,7 +58,7 @@ pub(super) async fn find(config: &Config, start: &Start) -> Result<Found, StartE
     Ok(Found { identity: birth.identity.clone(), birth: Some(birth) })
 }
 
-fn alone(config: &Config) -> Result<Birth, StartError> {
+pub(super) fn alone(config: &Config) -> Result<Birth, StartError> {
     let mut random = [0; 16];
     getrandom::fill(&mut random).map_err(|error| StartError::Random(error.to_string()))?;
     Ok(Birth::alone(random, &config.name, &own_url(config)))

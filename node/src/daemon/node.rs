@@ -127,8 +127,7 @@ impl Node {
     /// Lets another node lead, so that nobody has to miss this one first.
     async fn hand_over(&self) {
         let raft = &self.context.raft;
-        let status = raft.status();
-        if status.role != Role::Leader || status.voters.len() < 2 {
+        if !raft.leads() || raft.status().voters.len() < 2 {
             return;
         }
         match raft.hand_over(None, HAND_OVER_LIMIT).await {
@@ -259,7 +258,8 @@ impl CoreTasks<'_> {
         let raft = || self.context.raft.clone();
         let stop = || self.stop.clone();
         self.tasks.spawn(raft::keep_leases(raft(), stop()));
-        self.tasks.spawn(raft::steward(raft(), self.loads.clone(), stop()));
+        let autopilot = self.context.config.keeping.autopilot;
+        self.tasks.spawn(raft::steward(raft(), self.loads.clone(), autopilot, stop()));
         let retention = self.context.config.keeping.retention;
         self.tasks.spawn(raft::compact_by_itself(raft(), retention, stop()));
         self.tasks.spawn(raft::publish_self(raft(), self.context.config.clone(), stop()));

@@ -22,6 +22,7 @@ pub(super) enum EtcdError {
     NotLeader,
     BadTransferee,
     TransferTooLong,
+    UnhealthyCluster,
     EmptyKey,
     TooManyRequests,
     LockLost,
@@ -45,6 +46,7 @@ impl EtcdError {
             Self::BadPeerUrls => (Code::InvalidArgument, "etcdserver: given member URLs are invalid"),
             Self::AuthNotEnabled => (Code::FailedPrecondition, "etcdserver: authentication is not enabled"),
             Self::NotLeader => (Code::FailedPrecondition, "etcdserver: not leader"),
+            Self::UnhealthyCluster => (Code::Unavailable, "etcdserver: unhealthy cluster"),
             Self::TransferTooLong => {
                 (Code::Unavailable, "etcdserver: request timed out, leader transfer took too long")
             }

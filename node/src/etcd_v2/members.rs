@@ -110,6 +110,10 @@ async fn update(context: &Context, text: &str, request: Request) -> Result<(), E
 
 async fn remove(context: &Context, text: &str) -> Result<(), Error> {
     let id = parse(text)?;
+    let checked = autoradio_policy::membership::check_removal(&context.view.now(), id);
+    if let Err(refused @ autoradio_policy::membership::UnsafeRemoval::Quorum { .. }) = checked {
+        return Err(Error::new(StatusCode::INTERNAL_SERVER_ERROR, refused.to_string()));
+    }
     change(context, id, text, Command::MemberRemove { id }).await
 }
 

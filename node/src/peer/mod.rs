@@ -3,6 +3,7 @@
 mod connect;
 mod envelope;
 mod fabric_service;
+mod gone;
 mod join;
 mod listen;
 mod loads;

@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use tokio_stream::{StreamExt, wrappers::WatchStream};
 use tokio_util::sync::CancellationToken;
 
-use super::{Lane, Loads, Peers};
+use super::{Lane, Loads, Peers, gone};
 use crate::raft::{Backoff, RaftHandle};
 
 /// How often a node says how it is.
@@ -97,6 +97,7 @@ async fn report_to(peers: Peers, me: NodeId, node: NodeId, own: watch::Receiver<
         match stop.run_until_cancelled(call).await {
             None => return,
             Some(Ok(_)) => tracing::debug!(node = %format_args!("{node:x}"), "load reports: the other side closed"),
+            Some(Err(status)) if gone::is_told(&status) => peers.tell_removed(),
             Some(Err(status)) => tracing::debug!(node = %format_args!("{node:x}"), %status, "load reports broke off"),
         }
         if began.elapsed() > RETRY.1 {

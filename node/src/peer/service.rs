@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use autoradio_machine::Command;
+use autoradio_machine::{Command, NodeId};
 use autoradio_policy::Load;
 use autoradio_proto::peer::{
     HeadReply, HeadRequest, KeepAliveReply, KeepAliveRequest, LeaseLeftReply, LeaseLeftRequest, LoadReport,
@@ -13,7 +13,7 @@ use autoradio_store::{ConsensusError, RpcKind};
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, Streaming};
 
-use super::{BatchStream, CallFrom, FabricService, Loads};
+use super::{BatchStream, CallFrom, FabricService, Loads, gone};
 use crate::raft::{PROPOSE_TIMEOUT, RaftHandle, wire};
 
 /// What another node is given at most, whatever it asks for.
@@ -30,11 +30,26 @@ pub(super) struct PeerService {
     pub(super) stop: CancellationToken,
 }
 
+impl PeerService {
+    /// Who calls; a member that was removed is told so, once the consensus knows it no more.
+    fn let_in<T>(&self, request: &Request<T>) -> Result<NodeId, Status> {
+        let from = request.extensions().get::<CallFrom>().copied();
+        let CallFrom(from) = from.ok_or_else(|| Status::internal("the envelope was not checked"))?;
+        self.refuse_gone(from)?;
+        Ok(from)
+    }
+
+    fn refuse_gone(&self, from: NodeId) -> Result<(), Status> {
+        if self.raft.is_gone(from) { Err(gone::status(from, self.raft.cluster_id())) } else { Ok(()) }
+    }
+}
+
 #[tonic::async_trait]
 impl Peer for PeerService {
     type SubscribeStream = BatchStream;
 
     async fn raft(&self, request: Request<RaftRequest>) -> Result<Response<RaftReply>, Status> {
+        self.let_in(&request)?;
         let RaftRequest { kind, payload } = request.into_inner();
         let kind = match kind {
             1 => RpcKind::Append,
@@ -49,6 +64,7 @@ impl Peer for PeerService {
     }
 
     async fn propose(&self, request: Request<ProposeRequest>) -> Result<Response<ProposeReply>, Status> {
+        self.let_in(&request)?;
         let request = request.into_inner();
         let command = Command::decode(&request.command).map_err(|error| Status::invalid_argument(error.to_string()))?;
         let proposed = self.raft.consensus().propose(&command, limit(request.timeout_ms)).await;
@@ -65,6 +81,7 @@ impl Peer for PeerService {
     }
 
     async fn read_index(&self, request: Request<ReadIndexRequest>) -> Result<Response<ReadIndexReply>, Status> {
+        self.let_in(&request)?;
         let limit = limit(request.into_inner().timeout_ms);
         let index = self.raft.consensus().read_index(limit).await.map_err(|error| wire::to_status(&error))?;
         Ok(Response::new(ReadIndexReply { index }))
@@ -81,11 +98,11 @@ impl Peer for PeerService {
     }
 
     async fn report(&self, request: Request<Streaming<LoadReport>>) -> Result<Response<ReportReply>, Status> {
-        let from = request.extensions().get::<CallFrom>().copied();
-        let CallFrom(from) = from.ok_or_else(|| Status::internal("the envelope was not checked"))?;
+        let from = self.let_in(&request)?;
         let mut reports = request.into_inner();
         while let Some(report) = self.stop.run_until_cancelled(reports.message()).await {
             let Some(report) = report? else { break };
+            self.refuse_gone(from)?;
             if report.node_id != from {
                 let text = format!("node {from:x} reports for node {:x}", report.node_id);
                 return Err(Status::invalid_argument(text));

@@ -5,5 +5,6 @@ mod bootstrap;
 mod cluster;
 mod etcd;
 mod front;
+mod keep;
 mod setup;
 mod support;

@@ -16,6 +16,7 @@ mod origin;
 mod quota;
 mod range;
 mod reads;
+mod reborn;
 mod refusal;
 mod response;
 mod schema;

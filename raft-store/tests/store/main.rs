@@ -4,5 +4,6 @@
 mod cluster;
 mod disk;
 mod elections;
+mod seed;
 
 pub(crate) use cluster::{Cluster, PATIENCE, eventually};

@@ -5,6 +5,7 @@ mod alarms;
 mod catalog;
 mod faults;
 mod model;
+mod reborn;
 mod semantics;
 
 use autoradio_machine::{
