@@ -2,6 +2,7 @@
 
 mod cluster;
 mod election;
+mod faults;
 mod kv;
 mod lease;
 mod lock;
@@ -11,8 +12,8 @@ mod watch;
 
 use autoradio_node::peer::endpoint;
 use autoradio_proto::etcd::etcdserverpb::{
-    PutRequest, RangeRequest, WatchCreateRequest, WatchProgressRequest, WatchRequest, WatchResponse,
-    cluster_client::ClusterClient, kv_client::KvClient, lease_client::LeaseClient,
+    DeleteRangeRequest, PutRequest, RangeRequest, WatchCreateRequest, WatchProgressRequest, WatchRequest,
+    WatchResponse, cluster_client::ClusterClient, kv_client::KvClient, lease_client::LeaseClient,
     maintenance_client::MaintenanceClient, watch_client::WatchClient, watch_request::RequestUnion,
 };
 use bytes::Bytes;

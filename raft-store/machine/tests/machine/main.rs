@@ -5,6 +5,7 @@ mod alarms;
 mod catalog;
 mod faults;
 mod model;
+mod random;
 mod reborn;
 mod semantics;
 
