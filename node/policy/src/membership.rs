@@ -150,8 +150,9 @@ impl Plan<'_> {
         self.candidates().filter(caught_up)
     }
 
+    /// A change needs a majority of the voters before it, and of those after it.
     fn voters_if_safe(&self, voters: BTreeSet<NodeId>) -> Option<Step> {
-        self.is_safe(&voters).then(|| Step::SetVoters(voters.into_iter().collect()))
+        (self.is_safe(&self.voters()) && self.is_safe(&voters)).then(|| Step::SetVoters(voters.into_iter().collect()))
     }
 
     fn voters(&self) -> BTreeSet<NodeId> {
