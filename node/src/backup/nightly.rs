@@ -42,7 +42,7 @@ pub async fn keep_nightly(context: Context) {
         }
         let (raft, dir) = (context.raft.clone(), context.config.data_dir.join(FOLDER));
         let written = tokio::task::spawn_blocking(move || {
-            let now = Timestamp::now().to_zoned(TimeZone::UTC).datetime();
+            let now = TimeZone::UTC.to_datetime(Timestamp::now());
             if !is_due(&names(&dir)?, now) {
                 return Ok(None);
             }
