@@ -10,7 +10,7 @@ use tokio::time::{Instant, timeout_at};
 use tonic::{Response, Status, transport::Channel};
 
 use crate::{
-    args::{Command, Output, Settings},
+    args::{ClusterCommand, Command, Output, Settings},
     clean,
     connect::Target,
     error::{CliError, Effect},
@@ -62,6 +62,8 @@ impl Session {
             Command::Backup => self.backup().await,
             Command::Restore { file } => self.restore(file).await,
             Command::Raft(command) => self.raft(command).await,
+            Command::Token { command } => self.token(command).await,
+            Command::Cluster { command: ClusterCommand::Secure { wait } } => self.secure(*wait).await,
             Command::Version => {
                 let version = env!("CARGO_PKG_VERSION");
                 Ok(self.done(|| format!("radioctl {version}\n"), || json::Version { version }))

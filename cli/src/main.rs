@@ -12,6 +12,7 @@ mod json;
 mod keep;
 mod render;
 mod tls;
+mod trust;
 
 use std::{
     io::{self, IsTerminal, Write},

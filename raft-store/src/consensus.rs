@@ -17,13 +17,13 @@ use openraft::{
 use tokio::sync::watch;
 
 use crate::{
-    ConsensusError, Identity, Observer, Options, RaftStatus, Role, RpcKind, Storage, StoreError, Transport,
+    ConsensusError, Identity, Observer, Options, RaftStatus, Role, RpcKind, Storage, StoreError, Transport, aside,
     barrier::Barrier,
     handover::Chosen,
     identity,
     log::LogStore,
     network::{self, Network},
-    open,
+    open::{self, Folder},
     proposals::Proposals,
     state::{SharedMachine, StateMachine},
     types::{Outcome, Payload, Peer, Reply, TypeConfig},
@@ -77,7 +77,7 @@ impl Consensus {
     /// # Errors
     /// [`StoreError`].
     pub fn identity(dir: &Path) -> Result<Option<Identity>, StoreError> {
-        identity::read(dir)
+        identity::lives(dir)
     }
 
     /// Opens (or makes, with `identity`) the store in `options.dir` and starts the consensus.
@@ -92,13 +92,13 @@ impl Consensus {
     ) -> Result<Self, StoreError> {
         let (of, who) = (options.clone(), identity.clone());
         let opened = tokio::task::spawn_blocking(move || {
-            let (storage, flusher) = open::folder(&of, &who)?;
-            Ok::<_, StoreError>((open::read(&of.dir, storage, observer)?, flusher))
+            let Folder { storage, witness, flusher } = open::folder(&of, &who)?;
+            Ok::<_, StoreError>((open::read(&of.dir, storage, Some(witness), observer)?, flusher))
         });
         let ((log, state), flusher) = opened
             .await
-            // What is damaged in a way that its authors did not foresee makes them panic.
-            .map_err(|e| StoreError::Damaged { dir: options.dir.clone(), reason: e.to_string() })??;
+            .unwrap_or_else(|panic| Err(open::panicked(&options.dir, &panic.to_string())))
+            .map_err(|error| set_aside(&options.dir, &identity, error))?;
         Self::run(&options, &identity, transport, log, state, Some(flusher)).await
     }
 
@@ -114,7 +114,7 @@ impl Consensus {
         transport: Arc<dyn Transport>,
         observer: Arc<dyn Observer>,
     ) -> Result<Self, StoreError> {
-        let (log, state) = open::read(&options.dir, storage, observer)?;
+        let (log, state) = open::read(&options.dir, storage, None, observer)?;
         Self::run(&options, &identity, transport, log, state, None).await
     }
 
@@ -137,7 +137,8 @@ impl Consensus {
         let network = Network { transport: transport.clone(), chosen: chosen.clone() };
         let raft = Raft::new(identity.node_id, Arc::new(config), network, log, state)
             .await
-            .map_err(|e| StoreError::Damaged { dir: options.dir.clone(), reason: e.to_string() })?;
+            // The log was read through before: this is the disk's failure.
+            .map_err(|e| unusable(&options.dir, &e))?;
         let (status, reads, writes) = (open::follow(raft.metrics()), raft.clone(), raft.clone());
         let barrier = Barrier::start(move || read_round(reads.clone()));
         let proposals = Proposals::start(move |commands| write_round(writes.clone(), commands));
@@ -285,6 +286,21 @@ impl Consensus {
             .await?
             .map_err(stopped)?
             .map_err(|_| stopped("the thread that syncs the log panicked"))
+    }
+}
+
+fn unusable(dir: &Path, error: &impl std::fmt::Display) -> StoreError {
+    StoreError::Io {
+        what: format!("starting with {}", dir.display()),
+        source: std::io::Error::other(error.to_string()),
+    }
+}
+
+/// What is damaged is moved aside, so that it is not rebuilt under the same id.
+fn set_aside(dir: &Path, identity: &Identity, error: StoreError) -> StoreError {
+    match error {
+        StoreError::Damaged { reason, .. } => aside::move_aside(dir, identity, &reason),
+        other => other,
     }
 }
 

@@ -1,5 +1,6 @@
 //! Consensus: openraft over sled, wrapped whole. No openraft type leaves this crate.
 
+mod aside;
 mod barrier;
 mod consensus;
 mod disk;
@@ -24,6 +25,7 @@ mod state;
 mod status;
 mod transport;
 mod types;
+mod witness;
 
 pub use consensus::{Consensus, Proposed};
 pub use disk::{Cell, Disk, Done, Files, Tree, Visit};

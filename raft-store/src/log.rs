@@ -1,12 +1,16 @@
 //! The log, vote and marks as cells of a [`Disk`].
 //!
-//! Entries are cut into pieces, which keeps sled from putting most of them into files of their own.
+//! Entries are cut into pieces, which keeps sled from putting most of them into files of their own. Each record has a
+//! checksum of ours, and a witness beside the disk tells whether it gives all that was durable once.
+
+mod check;
+mod record;
 
 use std::{
     fmt::Debug,
     io,
     ops::{Bound, ControlFlow, RangeBounds},
-    sync::Arc,
+    sync::{Arc, Mutex},
 };
 
 use openraft::{LogState, OptionalSend, RaftLogReader, StorageIOError, storage::LogFlushed, storage::RaftLogStorage};
@@ -14,12 +18,14 @@ use serde::{Serialize, de::DeserializeOwned};
 use tokio::sync::oneshot;
 
 use crate::{
-    disk::{Disk, Tree},
+    disk::{Disk, Done, Tree},
     types::{Entry, LogId, StorageError, TypeConfig, Vote},
+    witness::Witness,
 };
 
-/// The format of values that this program writes, and the newest that it reads.
-pub(crate) const FORMAT: u8 = 1;
+pub(crate) use record::FORMAT;
+use record::{decode, encode};
+
 const PIECE_BYTES: usize = 100 * 1024;
 /// What one message to a follower carries (or one entry, if that has more): it must get there, and onto the disk, within a
 /// heartbeat, or it would be sent again for ever.
@@ -33,11 +39,15 @@ const PURGED: &str = "purged";
 #[derive(Clone)]
 pub(crate) struct LogStore {
     disk: Arc<dyn Disk>,
+    /// Told of what became durable, on the thread that makes it so.
+    witness: Option<Arc<Mutex<Witness>>>,
 }
 
+const UNPOISONED: &str = "nothing panics while it holds the witness";
+
 impl LogStore {
-    pub(crate) fn new(disk: Arc<dyn Disk>) -> Self {
-        Self { disk }
+    pub(crate) fn new(disk: Arc<dyn Disk>, witness: Option<Witness>) -> Self {
+        Self { disk, witness: witness.map(|witness| Arc::new(Mutex::new(witness))) }
     }
 
     /// The last entry that was purged, from which a snapshot must take over.
@@ -46,29 +56,44 @@ impl LogStore {
     }
 
     fn mark<T: DeserializeOwned>(&self, name: &str) -> io::Result<Option<T>> {
-        self.disk.get(Tree::Marks, name.as_bytes())?.map(|bytes| decode(&bytes)).transpose()
+        self.disk.get(Tree::Marks, name.as_bytes())?.map(|bytes| decode(name.as_bytes(), &bytes)).transpose()
     }
 
     fn set_mark<T: Serialize>(&self, name: &str, value: &T) -> io::Result<()> {
-        self.disk.write(Tree::Marks, vec![(name.into(), Some(encode(value)?))])
+        self.disk.write(Tree::Marks, vec![(name.into(), Some(encode(name.as_bytes(), value)?))])
     }
 
-    /// Waits until everything written before is durable.
-    async fn synced(&self) -> io::Result<()> {
+    /// Waits until everything written before is durable, and notes it.
+    async fn synced(&self, note: impl FnOnce(&mut Witness) -> io::Result<()> + Send + 'static) -> io::Result<()> {
         let (sender, receiver) = oneshot::channel();
         // Who does not wait any more needs no answer.
-        self.disk.sync(Box::new(move |result| drop(sender.send(result))));
+        self.sync(note, Box::new(move |result| drop(sender.send(result))));
         receiver.await.map_err(|_| io::Error::other("the log was closed"))?
     }
 
-    fn write_entries(&self, entries: impl IntoIterator<Item = Entry>) -> io::Result<()> {
-        let mut cells = Vec::new();
+    fn sync(&self, note: impl FnOnce(&mut Witness) -> io::Result<()> + Send + 'static, done: Done) {
+        let witness = self.witness.clone();
+        self.disk.sync(Box::new(move |result| {
+            let noted = result.and_then(|()| match witness {
+                Some(witness) => note(&mut witness.lock().expect(UNPOISONED)),
+                None => Ok(()),
+            });
+            done(noted);
+        }));
+    }
+
+    /// Writes entries; the last of them.
+    fn write_entries(&self, entries: impl IntoIterator<Item = Entry>) -> io::Result<Option<LogId>> {
+        let (mut cells, mut last) = (Vec::new(), None);
         for entry in entries {
-            for (piece, bytes) in (0u16..).zip(encode(&entry)?.chunks(PIECE_BYTES)) {
-                cells.push((key(entry.log_id.index, piece).to_vec(), Some(bytes.to_vec())));
+            let index = entry.log_id.index;
+            for (piece, bytes) in (0u16..).zip(encode(&index.to_be_bytes(), &entry)?.chunks(PIECE_BYTES)) {
+                cells.push((key(index, piece).to_vec(), Some(bytes.to_vec())));
             }
+            last = Some(entry.log_id);
         }
-        self.disk.write(Tree::Log, cells)
+        self.disk.write(Tree::Log, cells)?;
+        Ok(last)
     }
 
     /// Removes the cells from `start` on, those from `end` on left out.
@@ -97,22 +122,25 @@ impl LogStore {
             return Ok(Vec::new());
         }
         let (mut entries, mut read) = (Vec::new(), 0usize);
-        let mut bytes: Vec<u8> = Vec::new();
+        let (mut name, mut bytes): ([u8; 8], Vec<u8>) = ([0; 8], Vec::new());
         self.disk.scan(Tree::Log, &key(start, 0), &key(end, 0), &mut |found, piece| {
             // The first piece of an entry ends the one before.
             if found.ends_with(&[0, 0]) && !bytes.is_empty() {
-                entries.push(decode(&bytes)?);
+                entries.push(decode(&name, &bytes)?);
                 bytes.clear();
                 if read > most {
                     return Ok(ControlFlow::Break(()));
                 }
+            }
+            if bytes.is_empty() {
+                name = *found.first_chunk().ok_or_else(|| invalid("a key of the log is too short"))?;
             }
             read = read.saturating_add(piece.len());
             bytes.extend_from_slice(piece);
             Ok(ControlFlow::Continue(()))
         })?;
         if !bytes.is_empty() {
-            entries.push(decode(&bytes)?);
+            entries.push(decode(&name, &bytes)?);
         }
         Ok(entries)
     }
@@ -129,20 +157,6 @@ fn key(index: u64, piece: u16) -> [u8; 10] {
     key[..8].copy_from_slice(&index.to_be_bytes());
     key[8..].copy_from_slice(&piece.to_be_bytes());
     key
-}
-
-fn encode<T: Serialize>(value: &T) -> io::Result<Vec<u8>> {
-    postcard::to_extend(value, vec![FORMAT]).map_err(io::Error::other)
-}
-
-fn decode<T: DeserializeOwned>(bytes: &[u8]) -> io::Result<T> {
-    match bytes.split_first() {
-        Some((&FORMAT, rest)) => postcard::from_bytes(rest).map_err(io::Error::other),
-        Some((&found, _)) if found > FORMAT => {
-            Err(invalid(&format!("the log has format {found}, this program reads up to {FORMAT}; upgrade autoradio")))
-        }
-        _ => Err(invalid("an entry of the log is damaged; remove this node and join anew")),
-    }
 }
 
 fn invalid(what: &str) -> io::Error {
@@ -186,7 +200,8 @@ impl RaftLogStorage<TypeConfig> for LogStore {
 
     async fn save_vote(&mut self, vote: &Vote) -> Result<(), StorageError> {
         self.set_mark(VOTE, vote).map_err(writing)?;
-        self.synced().await.map_err(writing)
+        let vote = *vote;
+        self.synced(move |witness| witness.note(Some(vote), None)).await.map_err(writing)
     }
 
     async fn read_vote(&mut self) -> Result<Option<Vote>, StorageError> {
@@ -210,20 +225,22 @@ impl RaftLogStorage<TypeConfig> for LogStore {
         I: IntoIterator<Item = Entry> + OptionalSend,
         I::IntoIter: OptionalSend,
     {
-        self.write_entries(entries).map_err(writing)?;
-        self.disk.sync(Box::new(|result| callback.log_io_completed(result)));
+        let last = self.write_entries(entries).map_err(writing)?;
+        self.sync(move |witness| witness.note(None, last), Box::new(|result| callback.log_io_completed(result)));
         Ok(())
     }
 
     async fn truncate(&mut self, from: LogId) -> Result<(), StorageError> {
+        // First: the witness must not speak of entries that are about to go.
+        self.synced(Witness::forget_entries).await.map_err(writing)?;
         self.remove(&key(from.index, 0), &key(u64::MAX, u16::MAX)).map_err(writing)?;
-        self.synced().await.map_err(writing)
+        self.synced(|_| Ok(())).await.map_err(writing)
     }
 
     /// The mark first: entries that are gone without it would look like a damaged log.
     async fn purge(&mut self, upto: LogId) -> Result<(), StorageError> {
         self.set_mark(PURGED, &upto).map_err(writing)?;
-        self.synced().await.map_err(writing)?;
+        self.synced(|_| Ok(())).await.map_err(writing)?;
         self.remove(&[], &key(upto.index.saturating_add(1), 0)).map_err(writing)
     }
 }

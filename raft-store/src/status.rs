@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use autoradio_machine::{LogIndex, NodeId};
-use openraft::ServerState;
+use openraft::{ServerState, error::Fatal};
 
 use crate::types::Metrics;
 
@@ -50,6 +50,8 @@ pub struct RaftStatus {
     pub millis_since_quorum_ack: Option<u64>,
     /// Set when the consensus stopped for good: the process must end.
     pub fatal: Option<String>,
+    /// Whether it stopped since log or snapshots could not be written or read.
+    pub storage_failed: bool,
 }
 
 impl RaftStatus {
@@ -76,6 +78,7 @@ impl RaftStatus {
             matched: metrics.replication.iter().flatten().map(|(id, matched)| (*id, index(matched))).collect(),
             millis_since_quorum_ack: metrics.millis_since_quorum_ack,
             fatal: metrics.running_state.as_ref().err().map(ToString::to_string),
+            storage_failed: matches!(metrics.running_state, Err(Fatal::StorageError(_))),
         }
     }
 }

@@ -4,6 +4,7 @@ mod keep;
 mod mount;
 mod status;
 mod table;
+mod token;
 mod units;
 
 #[cfg(test)]
@@ -12,6 +13,7 @@ pub(crate) mod example;
 pub(crate) use keep::{left, nodes, recovery, removed, restored};
 pub(crate) use mount::{created, list, reset, show};
 pub(crate) use status::status;
+pub(crate) use token::tokens;
 
 /// What the output can bear.
 #[derive(Clone, Copy, Debug, Default)]

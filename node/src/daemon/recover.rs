@@ -7,7 +7,7 @@ use autoradio_machine::{Machine, Member, hex_id};
 use autoradio_store::{Consensus, Identity, StoreError};
 
 use super::{Birth, StartError, found, removed};
-use crate::config::Config;
+use crate::{config::Config, trust::Keyring};
 
 /// A cluster that was made of a state.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +19,8 @@ pub(super) struct Made {
 
 /// Makes the folder of a new cluster's only node with this state. Blocks.
 pub(super) fn make(config: &Config, state: Machine) -> Result<Made, StartError> {
+    // Certificates of the cluster before are of no use in this one.
+    Keyring::forget(&config.data_dir)?;
     let Birth { identity, members, .. } = found::alone(config)?;
     let first = members.into_iter().next().expect("a node that is alone is the one in the list");
     let member =

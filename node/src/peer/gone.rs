@@ -3,11 +3,18 @@
 use autoradio_machine::{ClusterId, NodeId, hex_id};
 use tonic::{Code, Status};
 
+use crate::raft::RaftHandle;
+
 /// etcd's words for it (`rafthttp`).
 const REMOVED: &str = "the member has been permanently removed from the cluster";
 
+/// Refuses a member that was removed, once the consensus knows it no more.
+pub(super) fn refuse(raft: &RaftHandle, node: NodeId) -> Result<(), Status> {
+    if raft.is_gone(node) { Err(status(node, raft.cluster_id())) } else { Ok(()) }
+}
+
 /// What a removed member is told.
-pub(super) fn status(node: NodeId, cluster: ClusterId) -> Status {
+fn status(node: NodeId, cluster: ClusterId) -> Status {
     Status::failed_precondition(format!("{REMOVED}: node {}, cluster {}", hex_id(node), hex_id(cluster)))
 }
 

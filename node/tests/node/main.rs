@@ -8,3 +8,4 @@ mod front;
 mod keep;
 mod setup;
 mod support;
+mod trust;

@@ -13,7 +13,7 @@ const REVISIONS_AHEAD: i64 = 1_000_000_000;
 impl Machine {
     /// This state, as that of a new cluster with `first` as its only member.
     ///
-    /// Mounts and clients' keys stay, with their leases. Members, source leases and jobs go, as do alarms; the ids of the
+    /// Mounts and clients' keys stay, with their leases. Members, source leases and jobs go, as do alarms and join tokens; the ids of the
     /// old members are never let in. All history before is compacted: watchers are told so, and read anew.
     #[must_use]
     pub fn reborn(mut self, cluster_id: ClusterId, first: &Member) -> Self {
@@ -27,6 +27,7 @@ impl Machine {
         self.store.put(&first.key(), first.to_json(), 0);
         self.cluster_id = Some(cluster_id);
         self.alarms.clear();
+        self.trust = crate::Trust::default();
         self.commit();
         // Nodes' own leases: nothing hangs on them any more.
         self.leases.retain(|_, lease| lease.keys.iter().any(|key| !is_own_key(key)));

@@ -4,6 +4,7 @@
 mod cluster;
 mod disk;
 mod elections;
+mod power;
 mod seed;
 
 pub(crate) use cluster::{Cluster, PATIENCE, eventually};

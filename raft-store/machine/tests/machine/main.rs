@@ -8,6 +8,7 @@ mod model;
 mod random;
 mod reborn;
 mod semantics;
+mod trust;
 
 use autoradio_machine::{
     Applied, Command, Compare, CompareResult, CompareTarget, DeleteRequest, InitRequest, Machine, Member, Op,
