@@ -259,6 +259,13 @@ impl RaftHandle {
         self.inner.identity.node_id
     }
 
+    /// Whether a node was removed, and the consensus has let go of it: until then its calls are needed.
+    #[must_use]
+    pub fn is_gone(&self, node: NodeId) -> bool {
+        let knows = || self.inner.consensus.watch_status().borrow().addresses.contains_key(&node);
+        self.read(|machine| machine.was_removed(node)) && !knows()
+    }
+
     /// The cluster.
     #[must_use]
     pub fn cluster_id(&self) -> ClusterId {

@@ -5,5 +5,6 @@ mod cluster;
 mod disk;
 mod elections;
 mod power;
+mod seed;
 
 pub(crate) use cluster::{Cluster, PATIENCE, eventually};

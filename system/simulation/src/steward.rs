@@ -14,16 +14,17 @@ const STEP_LIMIT: Duration = Duration::from_secs(5);
 
 /// Changes the membership while this node leads, for as long as it lives.
 pub(crate) async fn steward(server: Arc<Server>) {
+    let listening_since = Instant::now();
     loop {
         sleep(TICK).await;
-        if let Some(step) = wanted(&server) {
+        if let Some(step) = wanted(&server, listening_since) {
             let done = carry_out(&server, &step).await;
             server.net.note(&("step", server.id, &step, done.is_ok()), &[]);
         }
     }
 }
 
-fn wanted(server: &Server) -> Option<Step> {
+fn wanted(server: &Server, listening_since: Instant) -> Option<Step> {
     if !server.consensus.leads() || server.consensus.read(|machine| machine.cluster_id()).is_none() {
         return None;
     }
@@ -39,6 +40,8 @@ fn wanted(server: &Server) -> Option<Step> {
         matched: status.matched,
         last_log_index: status.last_log_index,
         addresses: status.addresses,
+        autopilot: true,
+        listened_ms: age(&listening_since),
     };
     let members = server.consensus.read(|machine| machine.catalog().members);
     next_step(&members, &picture, &heard)
