@@ -4,7 +4,11 @@
 mod cluster;
 mod disk;
 mod elections;
+mod formats;
+mod full;
 mod power;
 mod seed;
+mod rot;
+mod slow;
 
 pub(crate) use cluster::{Cluster, PATIENCE, eventually};
