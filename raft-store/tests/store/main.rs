@@ -4,7 +4,11 @@
 mod cluster;
 mod disk;
 mod elections;
+mod formats;
+mod full;
 mod power;
+mod rot;
 mod seed;
+mod slow;
 
 pub(crate) use cluster::{Cluster, PATIENCE, eventually};
