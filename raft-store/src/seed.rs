@@ -62,7 +62,7 @@ impl Consensus {
         if new.exists() {
             fs::remove_dir_all(&new).map_err(io("clearing what was left beside"))?;
         }
-        let Folder { storage, witness, flusher } = open::folder(&Options::new(new.clone()), identity)?;
+        let Folder { storage, witness, space, flusher } = open::folder(&Options::new(new.clone()), identity)?;
         let voters = BTreeSet::from([identity.node_id]);
         let nodes = BTreeMap::from([(identity.node_id, Peer { addr: addr.to_owned() })]);
         let first = LogId::new(CommittedLeaderId::new(0, 0), 1);
@@ -72,7 +72,7 @@ impl Consensus {
             snapshot_id: "seed".into(),
         };
         let written = Snapshots::new(storage.files.clone()).write(&Kept { meta, machine: machine.to_snapshot() });
-        drop((storage, witness));
+        drop((storage, witness, space));
         // The thread holds the database: it must be closed before its folder is moved.
         let closed = flusher.join().map_err(|_| std::io::Error::other("the thread that syncs the log panicked"));
         written.and(closed).map_err(io("writing"))?;
@@ -89,8 +89,10 @@ impl Consensus {
         let identity = Self::identity(dir)?.ok_or_else(|| damaged("it has no identity".into()))?;
         let (of, who) = (Options::new(dir.to_owned()), identity.clone());
         let opened = tokio::task::spawn_blocking(move || {
-            let Folder { storage, witness, flusher } = open::folder(&of, &who)?;
-            Ok::<_, StoreError>((open::read(&of.dir, storage, Some(witness), Arc::new(Nobody))?, flusher))
+            let Folder { storage, witness, space: _, flusher } = open::folder(&of, &who)?;
+            let (log, snapshots) = open::logs(&of.dir, storage, Some(witness))?;
+            let state = open::state(&of.dir, &log, &snapshots, Arc::new(Nobody))?;
+            Ok::<_, StoreError>(((log, state), flusher))
         });
         let ((mut log, mut state), flusher) = opened.await.map_err(|error| damaged(error.to_string()))??;
         let machine = state.machine();

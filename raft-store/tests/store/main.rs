@@ -8,7 +8,9 @@ mod formats;
 mod full;
 mod power;
 mod seed;
+=======
 mod rot;
+mod seed;
 mod slow;
 
 pub(crate) use cluster::{Cluster, PATIENCE, eventually};
