@@ -7,8 +7,6 @@ mod elections;
 mod formats;
 mod full;
 mod power;
-mod seed;
-=======
 mod rot;
 mod seed;
 mod slow;
