@@ -18,6 +18,7 @@ use tokio::sync::watch;
 
 use crate::{
     ConsensusError, Identity, Observer, Options, RaftStatus, Role, RpcKind, Storage, StoreError, Transport,
+    applied::Applied,
     barrier::Barrier,
     identity,
     log::LogStore,
@@ -58,7 +59,9 @@ pub struct Consensus {
     barrier: Barrier,
     proposals: Proposals,
     unheard_max_ms: u64,
+    applied: Applied,
     status: watch::Receiver<RaftStatus>,
+    leader: watch::Receiver<Option<NodeId>>,
     flusher: Arc<Mutex<Option<JoinHandle<()>>>>,
 }
 
@@ -129,15 +132,16 @@ impl Consensus {
         };
         let config = open::config(options, identity).validate().map_err(|e| wrong(&e))?;
         let unheard_max_ms = (options.election.1 * UNHEARD_ELECTIONS).as_millis().try_into().unwrap_or(u64::MAX);
-        let machine = state.machine();
+        let (machine, applied) = (state.machine(), state.reached());
         let raft = Raft::new(identity.node_id, Arc::new(config), Network { transport }, log, state)
             .await
             .map_err(|e| StoreError::Damaged { dir: options.dir.clone(), reason: e.to_string() })?;
-        let (status, reads, writes) = (open::follow(raft.metrics()), raft.clone(), raft.clone());
+        let open::Followed { status, leader } = open::follow(raft.metrics(), applied.clone());
+        let (reads, writes) = (raft.clone(), raft.clone());
         let barrier = Barrier::start(move || read_round(reads.clone()));
         let proposals = Proposals::start(move |commands| write_round(writes.clone(), commands));
         let flusher = Arc::new(Mutex::new(flusher));
-        Ok(Self { raft, machine, barrier, proposals, unheard_max_ms, status, flusher })
+        Ok(Self { raft, machine, barrier, proposals, unheard_max_ms, applied, status, leader, flusher })
     }
 
     /// Makes a new cluster of these voters (id to peer address). Idempotent on a node that has a log already.
@@ -191,10 +195,31 @@ impl Consensus {
     /// # Errors
     /// `Timeout`, `Stopped`.
     pub async fn wait_applied(&self, index: LogIndex, timeout: Duration) -> Result<(), ConsensusError> {
-        let mut status = self.status.clone();
-        let applied = status.wait_for(|status| status.applied_index >= index || status.fatal.is_some());
-        let status = within(timeout, applied).await?.map_err(stopped)?;
-        status.fatal.as_ref().map_or(Ok(()), |fatal| Err(stopped(fatal)))
+        // Mostly it is already, and no timer is needed.
+        if self.applied.index() >= index || within(timeout, self.applied.wait(index)).await? {
+            return Ok(());
+        }
+        let fatal = self.status.borrow().fatal.clone();
+        Err(stopped(fatal.as_deref().unwrap_or("nothing is applied any more")))
+    }
+
+    /// The last entry that this node has applied.
+    #[must_use]
+    pub fn applied_index(&self) -> LogIndex {
+        self.applied.index()
+    }
+
+    /// The leader that this node knows of, the term, and why the consensus stopped, if it did.
+    #[must_use]
+    pub fn leadership(&self) -> (Option<NodeId>, u64, Option<String>) {
+        let status = self.status.borrow();
+        (status.leader, status.term, status.fatal.clone())
+    }
+
+    /// The leader that this node knows of, as it changes.
+    #[must_use]
+    pub fn watch_leader(&self) -> watch::Receiver<Option<NodeId>> {
+        self.leader.clone()
     }
 
     /// Reads the state as it is here, under a read lock: `f` must be short.

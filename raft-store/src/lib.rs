@@ -1,5 +1,6 @@
 //! Consensus: openraft over sled, wrapped whole. No openraft type leaves this crate.
 
+mod applied;
 mod barrier;
 mod consensus;
 mod disk;

@@ -2,12 +2,14 @@
 
 use std::{path::Path, sync::Arc, thread::JoinHandle, time::Duration};
 
-use autoradio_machine::Machine;
+use autoradio_machine::{Machine, NodeId};
 use openraft::{Config, SnapshotPolicy};
 use tokio::sync::watch;
 
 use crate::{
-    Disk, Files, Identity, Observer, Options, RaftStatus, StoreError, files,
+    Disk, Files, Identity, Observer, Options, RaftStatus, StoreError,
+    applied::Applied,
+    files,
     folder_files::FolderFiles,
     identity,
     log::LogStore,
@@ -111,18 +113,30 @@ pub(crate) fn config(options: &Options, identity: &Identity) -> Config {
     }
 }
 
+/// The consensus' status, and its leader alone: who waits for another need not wake with every entry.
+pub(crate) struct Followed {
+    pub(crate) status: watch::Receiver<RaftStatus>,
+    pub(crate) leader: watch::Receiver<Option<NodeId>>,
+}
+
 /// Follows openraft's metrics and says them in our words, for as long as anybody listens.
-pub(crate) fn follow(mut metrics: watch::Receiver<Metrics>) -> watch::Receiver<RaftStatus> {
+pub(crate) fn follow(mut metrics: watch::Receiver<Metrics>, applied: Applied) -> Followed {
     // Cloned at once: a borrowed value would block the consensus.
     let first = RaftStatus::of(&metrics.borrow_and_update().clone());
-    let (sender, receiver) = watch::channel(first);
+    let (leader_sender, leader) = watch::channel(first.leader);
+    let (sender, status) = watch::channel(first);
     tokio::spawn(async move {
         while metrics.changed().await.is_ok() {
             let status = RaftStatus::of(&metrics.borrow_and_update().clone());
+            leader_sender.send_if_modified(|leader| std::mem::replace(leader, status.leader) != status.leader);
+            if status.fatal.is_some() {
+                applied.close();
+            }
             if sender.send(status).is_err() {
                 return;
             }
         }
+        applied.close();
     });
-    receiver
+    Followed { status, leader }
 }

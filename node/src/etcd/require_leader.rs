@@ -30,19 +30,19 @@ pub(super) struct RequireLeader {
 
 impl Interceptor for RequireLeader {
     fn call(&mut self, request: Request<()>) -> Result<Request<()>, Status> {
-        let led = || self.raft.watch_status().borrow().leader.is_some();
+        let led = || self.raft.watch_leader().borrow().is_some();
         if wanted(request.metadata()) && !led() { Err(no_leader()) } else { Ok(request) }
     }
 }
 
 /// Waits until there was no leader for [`LEADERLESS_MAX`], or the consensus has stopped.
 pub(super) async fn lost(raft: &RaftHandle) {
-    let mut status = raft.watch_status();
+    let mut leaders = raft.watch_leader();
     loop {
-        if status.wait_for(|status| status.leader.is_none()).await.is_err() {
+        if leaders.wait_for(Option::is_none).await.is_err() {
             return;
         }
-        let found = timeout(LEADERLESS_MAX, status.wait_for(|status| status.leader.is_some())).await;
+        let found = timeout(LEADERLESS_MAX, leaders.wait_for(Option::is_some)).await;
         if !matches!(found, Ok(Ok(_))) {
             return;
         }

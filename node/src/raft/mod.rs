@@ -8,6 +8,7 @@ mod lease_time;
 mod leases;
 mod observer;
 mod publish;
+mod reads;
 mod retry;
 mod session;
 mod steward;
