@@ -93,7 +93,7 @@ impl Consensus {
         let (of, who) = (options.clone(), identity.clone());
         let opened = tokio::task::spawn_blocking(move || {
             let (storage, flusher) = open::folder(&of, &who)?;
-            Ok::<_, StoreError>((open::read(&of.dir, storage, observer)?, flusher))
+            Ok::<_, StoreError>((open::read(&of.dir, who.node_id, storage, observer)?, flusher))
         });
         let ((log, state), flusher) = opened
             .await
@@ -114,7 +114,7 @@ impl Consensus {
         transport: Arc<dyn Transport>,
         observer: Arc<dyn Observer>,
     ) -> Result<Self, StoreError> {
-        let (log, state) = open::read(&options.dir, storage, observer)?;
+        let (log, state) = open::read(&options.dir, identity.node_id, storage, observer)?;
         Self::run(&options, &identity, transport, log, state, None).await
     }
 
@@ -133,7 +133,8 @@ impl Consensus {
         let config = open::config(options, identity).validate().map_err(|e| wrong(&e))?;
         let unheard_max_ms = (options.election.1 * UNHEARD_ELECTIONS).as_millis().try_into().unwrap_or(u64::MAX);
         let (machine, applied) = (state.machine(), state.reached());
-        let raft = Raft::new(identity.node_id, Arc::new(config), Network { transport }, log, state)
+        let network = Network { transport, durable: log.durable() };
+        let raft = Raft::new(identity.node_id, Arc::new(config), network, log, state)
             .await
             .map_err(|e| StoreError::Damaged { dir: options.dir.clone(), reason: e.to_string() })?;
         let open::Followed { status, leader } = open::follow(raft.metrics(), applied.clone());

@@ -4,6 +4,7 @@ mod applied;
 mod barrier;
 mod consensus;
 mod disk;
+mod durable;
 mod error;
 mod files;
 mod flusher;

@@ -9,12 +9,14 @@ use std::{
     sync::Arc,
 };
 
+use autoradio_machine::NodeId;
 use openraft::{LogState, OptionalSend, RaftLogReader, StorageIOError, storage::LogFlushed, storage::RaftLogStorage};
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::sync::oneshot;
 
 use crate::{
     disk::{Disk, Tree},
+    durable::Durable,
     types::{Entry, LogId, StorageError, TypeConfig, Vote},
 };
 
@@ -33,11 +35,20 @@ const PURGED: &str = "purged";
 #[derive(Clone)]
 pub(crate) struct LogStore {
     disk: Arc<dyn Disk>,
+    node_id: NodeId,
+    /// Whether the vote that was saved last makes this node the leader.
+    leads: bool,
+    durable: Durable,
 }
 
 impl LogStore {
-    pub(crate) fn new(disk: Arc<dyn Disk>) -> Self {
-        Self { disk }
+    pub(crate) fn new(disk: Arc<dyn Disk>, node_id: NodeId) -> Self {
+        Self { disk, node_id, leads: false, durable: Durable::default() }
+    }
+
+    /// What is only on its way to the disk, for who must wait for it.
+    pub(crate) fn durable(&self) -> Durable {
+        self.durable.clone()
     }
 
     /// The last entry that was purged, from which a snapshot must take over.
@@ -185,8 +196,12 @@ impl RaftLogStorage<TypeConfig> for LogStore {
     }
 
     async fn save_vote(&mut self, vote: &Vote) -> Result<(), StorageError> {
+        // Not the leader until the vote is durable, which everything written before it is then, too.
+        self.leads = false;
         self.set_mark(VOTE, vote).map_err(writing)?;
-        self.synced().await.map_err(writing)
+        self.synced().await.map_err(writing)?;
+        self.leads = vote.is_committed() && vote.leader_id().voted_for() == Some(self.node_id);
+        Ok(())
     }
 
     async fn read_vote(&mut self) -> Result<Option<Vote>, StorageError> {
@@ -210,8 +225,18 @@ impl RaftLogStorage<TypeConfig> for LogStore {
         I: IntoIterator<Item = Entry> + OptionalSend,
         I::IntoIter: OptionalSend,
     {
+        let entries: Vec<Entry> = entries.into_iter().collect();
+        let first = entries.first().map(|entry| entry.log_id.index);
         self.write_entries(entries).map_err(writing)?;
-        self.disk.sync(Box::new(|result| callback.log_io_completed(result)));
+        let Some(first) = first.filter(|_| self.leads) else {
+            self.disk.sync(Box::new(|result| callback.log_io_completed(result)));
+            return Ok(());
+        };
+        self.durable.begun(first).map_err(writing)?;
+        let durable = self.durable.clone();
+        self.disk.sync(Box::new(move |result| durable.ended(&result)));
+        // What must wait for the disk does so there.
+        callback.log_io_completed(Ok(()));
         Ok(())
     }
 

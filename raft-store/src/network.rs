@@ -17,6 +17,7 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
     RpcKind, Transport, TransportError,
+    durable::Durable,
     types::{Peer, TypeConfig},
 };
 
@@ -30,6 +31,7 @@ type RpcError<E> = RPCError<NodeId, Peer, RaftError<NodeId, E>>;
 /// Makes connections; they are cheap, since the transport pools.
 pub(crate) struct Network {
     pub(crate) transport: Arc<dyn Transport>,
+    pub(crate) durable: Durable,
 }
 
 /// The way to one node.
@@ -37,13 +39,15 @@ pub(crate) struct Connection {
     target: NodeId,
     peer: Peer,
     transport: Arc<dyn Transport>,
+    durable: Durable,
 }
 
 impl RaftNetworkFactory<TypeConfig> for Network {
     type Network = Connection;
 
     async fn new_client(&mut self, target: NodeId, node: &Peer) -> Connection {
-        Connection { target, peer: node.clone(), transport: self.transport.clone() }
+        let (transport, durable) = (self.transport.clone(), self.durable.clone());
+        Connection { target, peer: node.clone(), transport, durable }
     }
 }
 
@@ -90,6 +94,11 @@ impl RaftNetwork<TypeConfig> for Connection {
         rpc: AppendEntriesRequest<TypeConfig>,
         option: RPCOption,
     ) -> Result<AppendEntriesResponse<NodeId>, RPCError<NodeId, Peer, RaftError<NodeId>>> {
+        // Nobody hears of a commit that the leader's own disk does not back yet.
+        let committed = rpc.leader_commit.map_or(0, |id| id.index);
+        let durable = tokio::time::timeout(option.hard_ttl(), self.durable.through(committed)).await;
+        let late = || std::io::Error::from(std::io::ErrorKind::TimedOut);
+        durable.unwrap_or_else(|_| Err(late())).map_err(|e| RPCError::Network(NetworkError::new(&e)))?;
         self.call(RpcKind::Append, &rpc, &option).await
     }
 

@@ -68,12 +68,14 @@ pub(crate) fn folder(options: &Options, identity: &Identity) -> Result<(Storage,
 /// the files do.
 pub(crate) fn read(
     dir: &Path,
+    node_id: NodeId,
     storage: Storage,
     observer: Arc<dyn Observer>,
 ) -> Result<(LogStore, StateMachine), StoreError> {
-    let (log, snapshots) = (LogStore::new(storage.disk), Snapshots::new(storage.files));
+    let (log, snapshots) = (LogStore::new(storage.disk, node_id), Snapshots::new(storage.files));
     let kept = restore(dir, &log, &snapshots)?;
-    Ok((log, StateMachine::new(kept, snapshots, observer)))
+    let state = StateMachine::new(kept, snapshots, log.durable(), observer);
+    Ok((log, state))
 }
 
 /// The newest snapshot that can be read, if the log still leads on from it.

@@ -51,10 +51,11 @@ impl SledDisk {
         let (log, marks) = (tree("log")?, tree("marks")?);
         if fresh {
             marks.insert(MADE, &[FORMAT]).map_err(|e| damaged(dir, &e))?;
-            sync().map_err(io_error("syncing"))?;
         } else if !marks.contains_key(MADE).map_err(|e| damaged(dir, &e))? {
             return Err(StoreError::Damaged { dir: dir.to_owned(), reason: "its beginning cannot be read".into() });
         }
+        // What a process wrote that was killed is read from the system's memory: others rely on it from now on.
+        sync().map_err(io_error("syncing"))?;
         let (flusher, thread) = Flusher::start(Box::new(sync))
             .map_err(|source| StoreError::Io { what: "starting the thread that syncs the log".into(), source })?;
         Ok((Self { log, marks, flusher }, thread))

@@ -23,7 +23,8 @@ impl StoreBuilder<TypeConfig, LogStore, StateMachine, tempfile::TempDir> for Bui
         let options = Options::new(folder.path().join("node"));
         let identity = Identity { cluster_id: 1, node_id: 1 };
         let (storage, _thread) = open::folder(&options, &identity).expect("an empty folder opens");
-        let (log, state) = open::read(&options.dir, storage, Arc::new(Nobody)).expect("it can be read");
+        let (log, state) =
+            open::read(&options.dir, identity.node_id, storage, Arc::new(Nobody)).expect("it can be read");
         Ok((folder, log, state))
     }
 }

@@ -9,7 +9,7 @@ fn entry(index: u64, bytes: usize) -> Entry {
 }
 
 fn open(folder: &tempfile::TempDir) -> LogStore {
-    LogStore::new(Arc::new(SledDisk::open(&folder.path().join("log")).unwrap().0))
+    LogStore::new(Arc::new(SledDisk::open(&folder.path().join("log")).unwrap().0), 1)
 }
 
 #[tokio::test]
