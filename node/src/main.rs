@@ -35,7 +35,10 @@ fn main() -> ExitCode {
     };
     match runtime.block_on(daemon::run(cli.command)) {
         Ok(code) => code,
-        Err(error) => fail(&format!("{error:#}")),
+        Err(error) => {
+            fail(&format!("{error:#}"));
+            daemon::exit_code(&error)
+        }
     }
 }
 

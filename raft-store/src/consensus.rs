@@ -19,11 +19,13 @@ use tokio::sync::watch;
 use crate::{
     ConsensusError, Identity, Observer, Options, RaftStatus, Role, RpcKind, Storage, StoreError, Transport,
     applied::Applied,
+    aside,
     barrier::Barrier,
+    handover::Chosen,
     identity,
     log::LogStore,
     network::{self, Network},
-    open,
+    open::{self, Folder},
     proposals::Proposals,
     state::{SharedMachine, StateMachine},
     types::{Outcome, Payload, Peer, Reply, TypeConfig},
@@ -57,7 +59,9 @@ pub struct Consensus {
     pub(crate) raft: Raft<TypeConfig>,
     machine: SharedMachine,
     barrier: Barrier,
-    proposals: Proposals,
+    pub(crate) proposals: Proposals,
+    pub(crate) transport: Arc<dyn Transport>,
+    pub(crate) chosen: Chosen,
     unheard_max_ms: u64,
     applied: Applied,
     status: watch::Receiver<RaftStatus>,
@@ -77,7 +81,7 @@ impl Consensus {
     /// # Errors
     /// [`StoreError`].
     pub fn identity(dir: &Path) -> Result<Option<Identity>, StoreError> {
-        identity::read(dir)
+        identity::lives(dir)
     }
 
     /// Opens (or makes, with `identity`) the store in `options.dir` and starts the consensus.
@@ -92,13 +96,13 @@ impl Consensus {
     ) -> Result<Self, StoreError> {
         let (of, who) = (options.clone(), identity.clone());
         let opened = tokio::task::spawn_blocking(move || {
-            let (storage, flusher) = open::folder(&of, &who)?;
-            Ok::<_, StoreError>((open::read(&of.dir, who.node_id, storage, observer)?, flusher))
+            let Folder { storage, witness, flusher } = open::folder(&of, &who)?;
+            Ok::<_, StoreError>((open::read(&of.dir, who.node_id, storage, Some(witness), observer)?, flusher))
         });
         let ((log, state), flusher) = opened
             .await
-            // What is damaged in a way that its authors did not foresee makes them panic.
-            .map_err(|e| StoreError::Damaged { dir: options.dir.clone(), reason: e.to_string() })??;
+            .unwrap_or_else(|panic| Err(open::panicked(&options.dir, &panic.to_string())))
+            .map_err(|error| set_aside(&options.dir, &identity, error))?;
         Self::run(&options, &identity, transport, log, state, Some(flusher)).await
     }
 
@@ -114,7 +118,7 @@ impl Consensus {
         transport: Arc<dyn Transport>,
         observer: Arc<dyn Observer>,
     ) -> Result<Self, StoreError> {
-        let (log, state) = open::read(&options.dir, identity.node_id, storage, observer)?;
+        let (log, state) = open::read(&options.dir, identity.node_id, storage, None, observer)?;
         Self::run(&options, &identity, transport, log, state, None).await
     }
 
@@ -132,17 +136,30 @@ impl Consensus {
         };
         let config = open::config(options, identity).validate().map_err(|e| wrong(&e))?;
         let unheard_max_ms = (options.election.1 * UNHEARD_ELECTIONS).as_millis().try_into().unwrap_or(u64::MAX);
-        let (machine, applied) = (state.machine(), state.reached());
-        let network = Network { transport, durable: log.durable() };
+        let (machine, applied, chosen) = (state.machine(), state.reached(), Chosen::default());
+        let network = Network { transport: transport.clone(), durable: log.durable(), chosen: chosen.clone() };
         let raft = Raft::new(identity.node_id, Arc::new(config), network, log, state)
             .await
-            .map_err(|e| StoreError::Damaged { dir: options.dir.clone(), reason: e.to_string() })?;
-        let open::Followed { status, leader } = open::follow(raft.metrics(), applied.clone());
+            // The log was read through before: this is the disk's failure.
+            .map_err(|e| unusable(&options.dir, &e))?;
+        let open::Followed { status, leader } = open::follow(raft.metrics(), applied.clone(), unheard_max_ms);
         let (reads, writes) = (raft.clone(), raft.clone());
         let barrier = Barrier::start(move || read_round(reads.clone()));
         let proposals = Proposals::start(move |commands| write_round(writes.clone(), commands));
         let flusher = Arc::new(Mutex::new(flusher));
-        Ok(Self { raft, machine, barrier, proposals, unheard_max_ms, applied, status, leader, flusher })
+        Ok(Self {
+            raft,
+            machine,
+            barrier,
+            proposals,
+            transport,
+            chosen,
+            unheard_max_ms,
+            applied,
+            status,
+            leader,
+            flusher,
+        })
     }
 
     /// Makes a new cluster of these voters (id to peer address). Idempotent on a node that has a log already.
@@ -179,7 +196,13 @@ impl Consensus {
     #[must_use]
     pub fn leads(&self) -> bool {
         let status = self.status.borrow();
-        status.role == Role::Leader && status.millis_since_quorum_ack.is_none_or(|ms| ms <= self.unheard_max_ms)
+        status.role == Role::Leader && self.is_led(&status)
+    }
+
+    /// Whether there is a leader by this status: openraft's leader that no majority answers goes on as such.
+    #[must_use]
+    pub fn is_led(&self, status: &RaftStatus) -> bool {
+        status.is_led(self.unheard_max_ms)
     }
 
     /// On the leader: an index such that a read at a state that has applied it is linearizable.
@@ -217,7 +240,7 @@ impl Consensus {
         (status.leader, status.term, status.fatal.clone())
     }
 
-    /// The leader that this node knows of, as it changes.
+    /// The leader, as it changes; nobody where [`Consensus::is_led`] says so.
     #[must_use]
     pub fn watch_leader(&self) -> watch::Receiver<Option<NodeId>> {
         self.leader.clone()
@@ -249,6 +272,8 @@ impl Consensus {
             RpcKind::Append => network::encode(&self.raft.append_entries(read(&payload)?).await),
             RpcKind::Vote => network::encode(&self.raft.vote(read(&payload)?).await),
             RpcKind::Snapshot => network::encode(&self.raft.install_snapshot(read(&payload)?).await),
+            RpcKind::HandedVote => return self.handed_vote(&payload).await,
+            RpcKind::TakeOver => return self.take_over().await.map(|()| Bytes::new()),
         }
         .map_err(stopped)
     }
@@ -299,7 +324,22 @@ impl Consensus {
     }
 }
 
-fn stopped(error: impl std::fmt::Display) -> ConsensusError {
+fn unusable(dir: &Path, error: &impl std::fmt::Display) -> StoreError {
+    StoreError::Io {
+        what: format!("starting with {}", dir.display()),
+        source: std::io::Error::other(error.to_string()),
+    }
+}
+
+/// What is damaged is moved aside, so that it is not rebuilt under the same id.
+fn set_aside(dir: &Path, identity: &Identity, error: StoreError) -> StoreError {
+    match error {
+        StoreError::Damaged { reason, .. } => aside::move_aside(dir, identity, &reason),
+        other => other,
+    }
+}
+
+pub(crate) fn stopped(error: impl std::fmt::Display) -> ConsensusError {
     ConsensusError::Stopped(error.to_string())
 }
 
@@ -328,7 +368,7 @@ async fn write_round(raft: Raft<TypeConfig>, commands: Vec<Bytes>) -> Result<(Lo
     Ok((written.log_id.index, outcomes))
 }
 
-fn read<T: serde::de::DeserializeOwned>(payload: &[u8]) -> Result<T, ConsensusError> {
+pub(crate) fn read<T: serde::de::DeserializeOwned>(payload: &[u8]) -> Result<T, ConsensusError> {
     network::decode(payload).map_err(stopped)
 }
 

@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use autoradio_machine::{NodeId, Refusal};
+use autoradio_machine::{ClusterId, NodeId, Refusal};
 
 /// Why a proposal or read was not carried out.
 #[derive(Debug, thiserror::Error)]
@@ -67,6 +67,32 @@ pub enum StoreError {
         dir: PathBuf,
         /// What was found.
         reason: String,
+    },
+    /// Damaged, and moved aside: what is left in its place is for another node.
+    #[error(
+        "{dir} was damaged ({reason}) and has been moved to {moved_to}; it must not run again as node {node_id:x}, which \
+         may have forgotten what it promised. Remove that node from the cluster, on another node: etcdctl member remove \
+         {node_id:x}; then join anew, here: autoradio-node join HOST"
+    )]
+    MovedAside {
+        /// The folder.
+        dir: PathBuf,
+        /// Where what was in it is now.
+        moved_to: PathBuf,
+        /// What was found.
+        reason: String,
+        /// The node that it was.
+        node_id: NodeId,
+    },
+    /// Another node's.
+    #[error("{dir} belongs to node {node_id:x} of cluster {cluster_id:x}, which is not this one; see --data-dir")]
+    Foreign {
+        /// The folder.
+        dir: PathBuf,
+        /// Whose it is.
+        node_id: NodeId,
+        /// Of which cluster.
+        cluster_id: ClusterId,
     },
     /// Written by a newer program.
     #[error("{dir} has format {found}, this program reads up to {known}; upgrade autoradio")]

@@ -4,7 +4,7 @@ use std::{io, path::Path};
 
 use autoradio_machine::{ClusterId, NodeId};
 
-use crate::{StoreError, files};
+use crate::{StoreError, aside, files};
 
 /// The format that this program writes, and the newest that it reads.
 const FORMAT: u8 = 1;
@@ -28,8 +28,22 @@ struct File {
     node_id: NodeId,
 }
 
+/// Who lives in `dir`; `None` where nobody does. An error where a damaged folder was moved aside.
+pub(crate) fn lives(dir: &Path) -> Result<Option<Identity>, StoreError> {
+    let found = read(dir)?;
+    aside::refuse(dir, found.as_ref())?;
+    Ok(found)
+}
+
+/// As [`lives`], for `newcomer`, who may follow a node whose damaged folder was moved aside, and is another.
+pub(crate) fn lives_or(dir: &Path, newcomer: &Identity) -> Result<Option<Identity>, StoreError> {
+    let found = read(dir)?;
+    aside::refuse(dir, Some(found.as_ref().unwrap_or(newcomer)))?;
+    Ok(found)
+}
+
 /// Reads the identity in `dir`; `None` where there is none.
-pub(crate) fn read(dir: &Path) -> Result<Option<Identity>, StoreError> {
+fn read(dir: &Path) -> Result<Option<Identity>, StoreError> {
     let bytes = match std::fs::read(dir.join(FILE)) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),

@@ -1,6 +1,7 @@
 //! Consensus: openraft over sled, wrapped whole. No openraft type leaves this crate.
 
 mod applied;
+mod aside;
 mod barrier;
 mod consensus;
 mod disk;
@@ -9,6 +10,7 @@ mod error;
 mod files;
 mod flusher;
 mod folder_files;
+mod handover;
 mod identity;
 mod log;
 mod membership;
@@ -24,6 +26,7 @@ mod state;
 mod status;
 mod transport;
 mod types;
+mod witness;
 
 pub use consensus::{Consensus, Proposed};
 pub use disk::{Cell, Disk, Done, Files, Tree, Visit};

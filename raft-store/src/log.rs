@@ -1,12 +1,16 @@
 //! The log, vote and marks as cells of a [`Disk`].
 //!
-//! Entries are cut into pieces, which keeps sled from putting most of them into files of their own.
+//! Entries are cut into pieces, which keeps sled from putting most of them into files of their own. Each record has a
+//! checksum of ours, and a witness beside the disk tells whether it gives all that was durable once.
+
+mod check;
+mod record;
 
 use std::{
     fmt::Debug,
     io,
     ops::{Bound, ControlFlow, RangeBounds},
-    sync::Arc,
+    sync::{Arc, Mutex},
 };
 
 use autoradio_machine::NodeId;
@@ -15,13 +19,15 @@ use serde::{Serialize, de::DeserializeOwned};
 use tokio::sync::oneshot;
 
 use crate::{
-    disk::{Disk, Tree},
+    disk::{Disk, Done, Tree},
     durable::Durable,
     types::{Entry, LogId, StorageError, TypeConfig, Vote},
+    witness::Witness,
 };
 
-/// The format of values that this program writes, and the newest that it reads.
-pub(crate) const FORMAT: u8 = 1;
+pub(crate) use record::FORMAT;
+use record::{decode, encode};
+
 const PIECE_BYTES: usize = 100 * 1024;
 /// What one message to a follower carries (or one entry, if that has more): it must get there, and onto the disk, within a
 /// heartbeat, or it would be sent again for ever.
@@ -39,11 +45,16 @@ pub(crate) struct LogStore {
     /// Whether the vote that was saved last makes this node the leader.
     leads: bool,
     durable: Durable,
+    /// Told of what became durable, on the thread that makes it so.
+    witness: Option<Arc<Mutex<Witness>>>,
 }
 
+const UNPOISONED: &str = "nothing panics while it holds the witness";
+
 impl LogStore {
-    pub(crate) fn new(disk: Arc<dyn Disk>, node_id: NodeId) -> Self {
-        Self { disk, node_id, leads: false, durable: Durable::default() }
+    pub(crate) fn new(disk: Arc<dyn Disk>, node_id: NodeId, witness: Option<Witness>) -> Self {
+        let witness = witness.map(|witness| Arc::new(Mutex::new(witness)));
+        Self { disk, node_id, leads: false, durable: Durable::default(), witness }
     }
 
     /// What is only on its way to the disk, for who must wait for it.
@@ -57,29 +68,44 @@ impl LogStore {
     }
 
     fn mark<T: DeserializeOwned>(&self, name: &str) -> io::Result<Option<T>> {
-        self.disk.get(Tree::Marks, name.as_bytes())?.map(|bytes| decode(&bytes)).transpose()
+        self.disk.get(Tree::Marks, name.as_bytes())?.map(|bytes| decode(name.as_bytes(), &bytes)).transpose()
     }
 
     fn set_mark<T: Serialize>(&self, name: &str, value: &T) -> io::Result<()> {
-        self.disk.write(Tree::Marks, vec![(name.into(), Some(encode(value)?))])
+        self.disk.write(Tree::Marks, vec![(name.into(), Some(encode(name.as_bytes(), value)?))])
     }
 
-    /// Waits until everything written before is durable.
-    async fn synced(&self) -> io::Result<()> {
+    /// Waits until everything written before is durable, and notes it.
+    async fn synced(&self, note: impl FnOnce(&mut Witness) -> io::Result<()> + Send + 'static) -> io::Result<()> {
         let (sender, receiver) = oneshot::channel();
         // Who does not wait any more needs no answer.
-        self.disk.sync(Box::new(move |result| drop(sender.send(result))));
+        self.sync(note, Box::new(move |result| drop(sender.send(result))));
         receiver.await.map_err(|_| io::Error::other("the log was closed"))?
     }
 
-    fn write_entries(&self, entries: impl IntoIterator<Item = Entry>) -> io::Result<()> {
-        let mut cells = Vec::new();
+    fn sync(&self, note: impl FnOnce(&mut Witness) -> io::Result<()> + Send + 'static, done: Done) {
+        let witness = self.witness.clone();
+        self.disk.sync(Box::new(move |result| {
+            let noted = result.and_then(|()| match witness {
+                Some(witness) => note(&mut witness.lock().expect(UNPOISONED)),
+                None => Ok(()),
+            });
+            done(noted);
+        }));
+    }
+
+    /// Writes entries; the last of them.
+    fn write_entries(&self, entries: impl IntoIterator<Item = Entry>) -> io::Result<Option<LogId>> {
+        let (mut cells, mut last) = (Vec::new(), None);
         for entry in entries {
-            for (piece, bytes) in (0u16..).zip(encode(&entry)?.chunks(PIECE_BYTES)) {
-                cells.push((key(entry.log_id.index, piece).to_vec(), Some(bytes.to_vec())));
+            let index = entry.log_id.index;
+            for (piece, bytes) in (0u16..).zip(encode(&index.to_be_bytes(), &entry)?.chunks(PIECE_BYTES)) {
+                cells.push((key(index, piece).to_vec(), Some(bytes.to_vec())));
             }
+            last = Some(entry.log_id);
         }
-        self.disk.write(Tree::Log, cells)
+        self.disk.write(Tree::Log, cells)?;
+        Ok(last)
     }
 
     /// Removes the cells from `start` on, those from `end` on left out.
@@ -108,22 +134,25 @@ impl LogStore {
             return Ok(Vec::new());
         }
         let (mut entries, mut read) = (Vec::new(), 0usize);
-        let mut bytes: Vec<u8> = Vec::new();
+        let (mut name, mut bytes): ([u8; 8], Vec<u8>) = ([0; 8], Vec::new());
         self.disk.scan(Tree::Log, &key(start, 0), &key(end, 0), &mut |found, piece| {
             // The first piece of an entry ends the one before.
             if found.ends_with(&[0, 0]) && !bytes.is_empty() {
-                entries.push(decode(&bytes)?);
+                entries.push(decode(&name, &bytes)?);
                 bytes.clear();
                 if read > most {
                     return Ok(ControlFlow::Break(()));
                 }
+            }
+            if bytes.is_empty() {
+                name = *found.first_chunk().ok_or_else(|| invalid("a key of the log is too short"))?;
             }
             read = read.saturating_add(piece.len());
             bytes.extend_from_slice(piece);
             Ok(ControlFlow::Continue(()))
         })?;
         if !bytes.is_empty() {
-            entries.push(decode(&bytes)?);
+            entries.push(decode(&name, &bytes)?);
         }
         Ok(entries)
     }
@@ -140,20 +169,6 @@ fn key(index: u64, piece: u16) -> [u8; 10] {
     key[..8].copy_from_slice(&index.to_be_bytes());
     key[8..].copy_from_slice(&piece.to_be_bytes());
     key
-}
-
-fn encode<T: Serialize>(value: &T) -> io::Result<Vec<u8>> {
-    postcard::to_extend(value, vec![FORMAT]).map_err(io::Error::other)
-}
-
-fn decode<T: DeserializeOwned>(bytes: &[u8]) -> io::Result<T> {
-    match bytes.split_first() {
-        Some((&FORMAT, rest)) => postcard::from_bytes(rest).map_err(io::Error::other),
-        Some((&found, _)) if found > FORMAT => {
-            Err(invalid(&format!("the log has format {found}, this program reads up to {FORMAT}; upgrade autoradio")))
-        }
-        _ => Err(invalid("an entry of the log is damaged; remove this node and join anew")),
-    }
 }
 
 fn invalid(what: &str) -> io::Error {
@@ -199,7 +214,8 @@ impl RaftLogStorage<TypeConfig> for LogStore {
         // Not the leader until the vote is durable, which everything written before it is then, too.
         self.leads = false;
         self.set_mark(VOTE, vote).map_err(writing)?;
-        self.synced().await.map_err(writing)?;
+        let (noted, vote) = (*vote, *vote);
+        self.synced(move |witness| witness.note(Some(noted), None)).await.map_err(writing)?;
         self.leads = vote.is_committed() && vote.leader_id().voted_for() == Some(self.node_id);
         Ok(())
     }
@@ -227,28 +243,31 @@ impl RaftLogStorage<TypeConfig> for LogStore {
     {
         let entries: Vec<Entry> = entries.into_iter().collect();
         let first = entries.first().map(|entry| entry.log_id.index);
-        self.write_entries(entries).map_err(writing)?;
+        let last = self.write_entries(entries).map_err(writing)?;
+        let note = move |witness: &mut Witness| witness.note(None, last);
         let Some(first) = first.filter(|_| self.leads) else {
-            self.disk.sync(Box::new(|result| callback.log_io_completed(result)));
+            self.sync(note, Box::new(|result| callback.log_io_completed(result)));
             return Ok(());
         };
         self.durable.begun(first).map_err(writing)?;
         let durable = self.durable.clone();
-        self.disk.sync(Box::new(move |result| durable.ended(&result)));
+        self.sync(note, Box::new(move |result| durable.ended(&result)));
         // What must wait for the disk does so there.
         callback.log_io_completed(Ok(()));
         Ok(())
     }
 
     async fn truncate(&mut self, from: LogId) -> Result<(), StorageError> {
+        // First: the witness must not speak of entries that are about to go.
+        self.synced(Witness::forget_entries).await.map_err(writing)?;
         self.remove(&key(from.index, 0), &key(u64::MAX, u16::MAX)).map_err(writing)?;
-        self.synced().await.map_err(writing)
+        self.synced(|_| Ok(())).await.map_err(writing)
     }
 
     /// The mark first: entries that are gone without it would look like a damaged log.
     async fn purge(&mut self, upto: LogId) -> Result<(), StorageError> {
         self.set_mark(PURGED, &upto).map_err(writing)?;
-        self.synced().await.map_err(writing)?;
+        self.synced(|_| Ok(())).await.map_err(writing)?;
         self.remove(&[], &key(upto.index.saturating_add(1), 0)).map_err(writing)
     }
 }

@@ -18,6 +18,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use crate::{
     RpcKind, Transport, TransportError,
     durable::Durable,
+    handover::Chosen,
     types::{Peer, TypeConfig},
 };
 
@@ -32,6 +33,7 @@ type RpcError<E> = RPCError<NodeId, Peer, RaftError<NodeId, E>>;
 pub(crate) struct Network {
     pub(crate) transport: Arc<dyn Transport>,
     pub(crate) durable: Durable,
+    pub(crate) chosen: Chosen,
 }
 
 /// The way to one node.
@@ -40,14 +42,15 @@ pub(crate) struct Connection {
     peer: Peer,
     transport: Arc<dyn Transport>,
     durable: Durable,
+    chosen: Chosen,
 }
 
 impl RaftNetworkFactory<TypeConfig> for Network {
     type Network = Connection;
 
     async fn new_client(&mut self, target: NodeId, node: &Peer) -> Connection {
-        let (transport, durable) = (self.transport.clone(), self.durable.clone());
-        Connection { target, peer: node.clone(), transport, durable }
+        let (transport, durable, chosen) = (self.transport.clone(), self.durable.clone(), self.chosen.clone());
+        Connection { target, peer: node.clone(), transport, durable, chosen }
     }
 }
 
@@ -115,7 +118,7 @@ impl RaftNetwork<TypeConfig> for Connection {
         rpc: VoteRequest<NodeId>,
         option: RPCOption,
     ) -> Result<VoteResponse<NodeId>, RPCError<NodeId, Peer, RaftError<NodeId>>> {
-        self.call(RpcKind::Vote, &rpc, &option).await
+        self.call(self.chosen.vote_kind(), &rpc, &option).await
     }
 
     fn backoff(&self) -> Backoff {

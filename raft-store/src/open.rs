@@ -1,6 +1,6 @@
 //! Opening a node's folder: identity, log, newest snapshot, and what openraft is told of how to run.
 
-use std::{path::Path, sync::Arc, thread::JoinHandle, time::Duration};
+use std::{io, path::Path, sync::Arc, thread::JoinHandle, time::Duration};
 
 use autoradio_machine::{Machine, NodeId};
 use openraft::{Config, SnapshotPolicy};
@@ -9,14 +9,16 @@ use tokio::sync::watch;
 use crate::{
     Disk, Files, Identity, Observer, Options, RaftStatus, StoreError,
     applied::Applied,
-    files,
+    aside, files,
     folder_files::FolderFiles,
     identity,
     log::LogStore,
     sled_disk::SledDisk,
+    sled_folder::fault,
     snapshot::{Kept, Snapshots},
     state::StateMachine,
     types::{Metrics, SnapshotMeta},
+    witness::Witness,
 };
 
 const INSTALL_SNAPSHOT_TIMEOUT_MS: u64 = 10_000;
@@ -40,39 +42,77 @@ impl std::fmt::Debug for Storage {
     }
 }
 
-/// The folder, its identity checked or written; also the thread that syncs the log. Blocks.
-pub(crate) fn folder(options: &Options, identity: &Identity) -> Result<(Storage, JoinHandle<()>), StoreError> {
+/// A node's folder, open.
+pub(crate) struct Folder {
+    pub(crate) storage: Storage,
+    pub(crate) witness: Witness,
+    /// Syncs the log; to be waited for after the storage was dropped.
+    pub(crate) flusher: JoinHandle<()>,
+}
+
+/// The folder, its identity checked or written. Blocks.
+pub(crate) fn folder(options: &Options, identity: &Identity) -> Result<Folder, StoreError> {
     let dir = &options.dir;
     let io_error = |source| StoreError::Io { what: format!("making {}", dir.display()), source };
     std::fs::create_dir_all(dir).map_err(io_error)?;
-    match identity::read(dir)? {
-        Some(found) if found == *identity => {}
-        Some(found) => {
-            let reason = format!("it belongs to node {:x} of cluster {:x}", found.node_id, found.cluster_id);
-            return Err(StoreError::Damaged { dir: dir.clone(), reason });
-        }
-        None => {
-            identity::write(dir, identity)?;
-            if let Some(parent) = dir.parent() {
-                files::sync_folder(parent).map_err(io_error)?;
-            }
-        }
+    let found = identity::lives_or(dir, identity)?;
+    if let Some(Identity { cluster_id, node_id }) = found.clone().filter(|found| found != identity) {
+        return Err(StoreError::Foreign { dir: dir.clone(), node_id, cluster_id });
     }
-    let (disk, flusher) = SledDisk::open(&dir.join("log"))?;
-    let files = FolderFiles::open(dir.join("snapshots"))
-        .map_err(|source| StoreError::Io { what: "opening the snapshots".into(), source })?;
-    Ok((Storage { disk: Arc::new(disk), files: Arc::new(files) }, flusher))
+    let new = found.is_none();
+    if new {
+        set_unborn_aside(dir)?;
+    }
+    let (disk, flusher) = SledDisk::open(&dir.join("log"), new)?;
+    let opening = |what: &str| {
+        let what = format!("opening {what} in {}", dir.display());
+        move |source| StoreError::Io { what, source }
+    };
+    let witness = Witness::open(&dir.join("witness")).map_err(opening("the log's witness"))?;
+    let files = FolderFiles::open(dir.join("snapshots")).map_err(opening("the snapshots"))?;
+    if new {
+        // Last: a folder with an identity has all the rest.
+        identity::write(dir, identity)?;
+        dir.parent().map_or(Ok(()), files::sync_folder).map_err(io_error)?;
+        aside::forget(dir).map_err(io_error)?;
+    }
+    Ok(Folder { storage: Storage { disk: Arc::new(disk), files: Arc::new(files) }, witness, flusher })
 }
 
-/// Log and state from storage: the newest snapshot that can be read, if the log still leads on from it. Blocks where
-/// the files do.
+/// What is there without an identity is of a birth that was cut off: nothing was promised by it. Kept all the same.
+fn set_unborn_aside(dir: &Path) -> Result<(), StoreError> {
+    let log = dir.join("log");
+    if !log.exists() {
+        return Ok(());
+    }
+    let unborn = (0..).map(|n| dir.join(format!("log.unborn-{n}"))).find(|path| !path.exists());
+    let unborn = unborn.unwrap_or_else(|| dir.join("log.unborn"));
+    tracing::warn!(dir = %unborn.display(), "a log that no node had begun to use is set aside");
+    std::fs::rename(&log, &unborn)
+        .map_err(|source| StoreError::Io { what: format!("setting {} aside", log.display()), source })
+}
+
+/// sled panics over damage that its authors did not foresee, and over some failures of the disk.
+pub(crate) fn panicked(dir: &Path, panic: &str) -> StoreError {
+    let of_the_disk = ["os error", "No space left", "StorageFull"].iter().any(|sign| panic.contains(sign));
+    if of_the_disk {
+        StoreError::Io { what: format!("opening {}", dir.display()), source: io::Error::other(panic.to_owned()) }
+    } else {
+        StoreError::Damaged { dir: dir.to_owned(), reason: panic.to_owned() }
+    }
+}
+
+/// Log and state from storage, the log read through: the newest snapshot that can be read, if the log still leads on from
+/// it. Blocks where the files do.
 pub(crate) fn read(
     dir: &Path,
     node_id: NodeId,
     storage: Storage,
+    witness: Option<Witness>,
     observer: Arc<dyn Observer>,
 ) -> Result<(LogStore, StateMachine), StoreError> {
-    let (log, snapshots) = (LogStore::new(storage.disk, node_id), Snapshots::new(storage.files));
+    let (log, snapshots) = (LogStore::new(storage.disk, node_id, witness), Snapshots::new(storage.files));
+    log.check().map_err(|error| fault(dir, error))?;
     let kept = restore(dir, &log, &snapshots)?;
     let state = StateMachine::new(kept, snapshots, log.durable(), observer);
     Ok((log, state))
@@ -85,7 +125,7 @@ fn restore(dir: &Path, log: &LogStore, snapshots: &Snapshots) -> Result<Option<(
     for reason in &wrong {
         tracing::warn!(%reason, "a snapshot cannot be read");
     }
-    let purged = log.purged().map_err(|source| StoreError::Io { what: "reading the log's marks".into(), source })?;
+    let purged = log.purged().map_err(|error| fault(dir, error))?;
     let covered = kept.as_ref().and_then(|k| k.meta.last_log_id).map_or(0, |id| id.index);
     if purged.is_some_and(|id| id.index > covered) {
         let gone = format!("no readable snapshot leads to the log's first entry; {}", wrong.join("; "));
@@ -122,15 +162,17 @@ pub(crate) struct Followed {
 }
 
 /// Follows openraft's metrics and says them in our words, for as long as anybody listens.
-pub(crate) fn follow(mut metrics: watch::Receiver<Metrics>, applied: Applied) -> Followed {
+pub(crate) fn follow(mut metrics: watch::Receiver<Metrics>, applied: Applied, unheard_max_ms: u64) -> Followed {
     // Cloned at once: a borrowed value would block the consensus.
     let first = RaftStatus::of(&metrics.borrow_and_update().clone());
-    let (leader_sender, leader) = watch::channel(first.leader);
+    let led_by = move |status: &RaftStatus| status.leader.filter(|_| status.is_led(unheard_max_ms));
+    let (leader_sender, leader) = watch::channel(led_by(&first));
     let (sender, status) = watch::channel(first);
     tokio::spawn(async move {
         while metrics.changed().await.is_ok() {
             let status = RaftStatus::of(&metrics.borrow_and_update().clone());
-            leader_sender.send_if_modified(|leader| std::mem::replace(leader, status.leader) != status.leader);
+            let now = led_by(&status);
+            leader_sender.send_if_modified(|leader| std::mem::replace(leader, now) != now);
             if status.fatal.is_some() {
                 applied.close();
             }

@@ -5,7 +5,7 @@ use std::{future::Future, sync::Arc, time::Duration};
 
 use autoradio_machine::LogIndex;
 use bytes::Bytes;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Mutex, OwnedMutexGuard, mpsc, oneshot};
 
 use crate::{ConsensusError, types::Outcome};
 
@@ -29,6 +29,8 @@ struct Waiting {
 #[derive(Clone)]
 pub(crate) struct Proposals {
     queue: mpsc::Sender<Waiting>,
+    /// Held while an entry is on its way, and by who wants none to be.
+    turn: Arc<Mutex<()>>,
 }
 
 impl Proposals {
@@ -38,15 +40,23 @@ impl Proposals {
         F: Future<Output = Result<(LogIndex, Vec<Outcome>), ConsensusError>> + Send,
     {
         let (queue, mut receiver) = mpsc::channel::<Waiting>(WAITING_MAX);
+        let turn = Arc::new(Mutex::new(()));
+        let turns = turn.clone();
         tokio::spawn(async move {
             let mut left_over = None;
             while let Some(first) = next(&mut left_over, &mut receiver).await {
+                let _turn = turns.lock().await;
                 let batch = fill(first, &mut left_over, &mut receiver);
                 let (commands, answers): (Vec<_>, Vec<_>) = batch.into_iter().map(|w| (w.command, w.answer)).unzip();
                 answer(answers, write(commands).await);
             }
         });
-        Self { queue }
+        Self { queue, turn }
+    }
+
+    /// Waits until no entry is on its way; none is sent for as long as the answer is kept.
+    pub(crate) async fn hold(&self) -> OwnedMutexGuard<()> {
+        self.turn.clone().lock_owned().await
     }
 
     /// Waits until the command is applied here. One that is given up before its turn is not proposed at all.

@@ -11,7 +11,7 @@ use crate::{
     files,
     flusher::Flusher,
     log::FORMAT,
-    sled_folder::{Blobs, damaged, open_sled},
+    sled_folder::{Blobs, damaged, open_sled, remove_leftovers},
 };
 
 /// Written once when the database is made: sled takes a database whose beginning is damaged for an empty one, and a
@@ -26,14 +26,20 @@ pub(crate) struct SledDisk {
 }
 
 impl SledDisk {
-    /// Opens or makes it in `dir`; also gives the thread to wait for after the disk was dropped.
-    pub(crate) fn open(dir: &Path) -> Result<(Self, JoinHandle<()>), StoreError> {
+    /// Opens it in `dir`, and makes it only where `new` says that the node is being made; also gives the thread to wait for
+    /// after the disk was dropped.
+    pub(crate) fn open(dir: &Path, new: bool) -> Result<(Self, JoinHandle<()>), StoreError> {
+        let is_damaged = |reason: &str| StoreError::Damaged { dir: dir.to_owned(), reason: reason.into() };
         let fresh = !dir.join("db").exists();
-        let db = open_sled(dir)?;
+        if fresh && !new {
+            return Err(is_damaged("its log is gone"));
+        }
         let io_error = |what: &str| {
             let what = format!("{what} {}", dir.display());
             move |source| StoreError::Io { what, source }
         };
+        remove_leftovers(dir).map_err(io_error("removing what sled left behind in"))?;
+        let db = open_sled(dir)?;
         if fresh {
             // sled never syncs these: without `conf` the database does not open after a power failure.
             File::open(dir.join("conf")).and_then(|f| f.sync_all()).map_err(io_error("syncing conf in"))?;
@@ -49,10 +55,16 @@ impl SledDisk {
         };
         let tree = |name: &str| db.open_tree(name).map_err(|e| damaged(dir, &e));
         let (log, marks) = (tree("log")?, tree("marks")?);
-        if fresh {
-            marks.insert(MADE, &[FORMAT]).map_err(|e| damaged(dir, &e))?;
-        } else if !marks.contains_key(MADE).map_err(|e| damaged(dir, &e))? {
-            return Err(StoreError::Damaged { dir: dir.to_owned(), reason: "its beginning cannot be read".into() });
+        match marks.get(MADE).map_err(|e| damaged(dir, &e))?.as_deref() {
+            Some(&[FORMAT]) => {}
+            Some(&[found]) if found > FORMAT => {
+                return Err(StoreError::Newer { dir: dir.to_owned(), found, known: FORMAT });
+            }
+            None if !fresh => return Err(is_damaged("its beginning cannot be read")),
+            // Before anything is written in this format.
+            _ => {
+                marks.insert(MADE, &[FORMAT]).map_err(|e| damaged(dir, &e))?;
+            }
         }
         // What a process wrote that was killed is read from the system's memory: others rely on it from now on.
         sync().map_err(io_error("syncing"))?;

@@ -46,6 +46,24 @@ impl Blobs {
     }
 }
 
+/// Removes what a crash in the middle of sled's own snapshotting left behind. sled would take it for a finished snapshot,
+/// find it damaged, and not open; it is a copy of what is in the database.
+pub(crate) fn remove_leftovers(dir: &Path) -> io::Result<()> {
+    let entries = match fs::read_dir(dir) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    for entry in entries {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == "generating") {
+            tracing::info!(file = %path.display(), "removing what a crash left behind");
+            fs::remove_file(&path)?;
+        }
+    }
+    Ok(())
+}
+
 /// Opens the database, or says why not in terms of what to do.
 pub(crate) fn open_sled(dir: &Path) -> Result<sled::Db, StoreError> {
     let start = Instant::now();
@@ -71,11 +89,17 @@ pub(crate) fn open_sled(dir: &Path) -> Result<sled::Db, StoreError> {
 
 /// sled's error, in ours.
 pub(crate) fn damaged(dir: &Path, error: &sled::Error) -> StoreError {
-    match error {
-        sled::Error::Io(source) => StoreError::Io {
-            what: format!("opening the log in {}", dir.display()),
-            source: io::Error::new(source.kind(), source.to_string()),
-        },
-        other => StoreError::Damaged { dir: dir.to_owned(), reason: other.to_string() },
+    fault(dir, error.clone().into())
+}
+
+/// What reading the log ran into: the disk's failure, or damage.
+pub(crate) fn fault(dir: &Path, source: io::Error) -> StoreError {
+    use io::ErrorKind::{InvalidData, InvalidInput, NotFound, Other, UnexpectedEof};
+    match source.kind() {
+        // A file of sled's that is gone or cut off; what sled calls a bug comes as `Other`.
+        InvalidData | InvalidInput | NotFound | Other | UnexpectedEof => {
+            StoreError::Damaged { dir: dir.to_owned(), reason: source.to_string() }
+        }
+        _ => StoreError::Io { what: format!("reading the log in {}", dir.display()), source },
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use autoradio_machine::{LogIndex, NodeId};
-use openraft::ServerState;
+use openraft::{ServerState, error::Fatal};
 
 use crate::types::Metrics;
 
@@ -50,9 +50,17 @@ pub struct RaftStatus {
     pub millis_since_quorum_ack: Option<u64>,
     /// Set when the consensus stopped for good: the process must end.
     pub fatal: Option<String>,
+    /// Whether it stopped since log or snapshots could not be written or read.
+    pub storage_failed: bool,
 }
 
 impl RaftStatus {
+    /// Whether there is a leader; one that no majority has answered for so long is none.
+    pub(crate) fn is_led(&self, unheard_max_ms: u64) -> bool {
+        let heard = self.millis_since_quorum_ack.is_none_or(|ms| ms <= unheard_max_ms);
+        self.leader.is_some() && (self.role != Role::Leader || heard)
+    }
+
     pub(crate) fn of(metrics: &Metrics) -> Self {
         let membership = metrics.membership_config.membership();
         let index = |id: &Option<openraft::LogId<NodeId>>| id.map_or(0, |id| id.index);
@@ -76,6 +84,7 @@ impl RaftStatus {
             matched: metrics.replication.iter().flatten().map(|(id, matched)| (*id, index(matched))).collect(),
             millis_since_quorum_ack: metrics.millis_since_quorum_ack,
             fatal: metrics.running_state.as_ref().err().map(ToString::to_string),
+            storage_failed: matches!(metrics.running_state, Err(Fatal::StorageError(_))),
         }
     }
 }

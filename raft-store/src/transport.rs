@@ -15,6 +15,10 @@ pub enum RpcKind {
     Vote = 2,
     /// A piece of a snapshot.
     Snapshot = 3,
+    /// Request a vote for a candidate that the leader chose: voters do not wait until they miss the leader.
+    HandedVote = 4,
+    /// The leader asks a voter to lead in its place; answered when it does.
+    TakeOver = 5,
 }
 
 /// An RPC could not be delivered or answered.

@@ -3,6 +3,7 @@
 pub mod answer;
 pub mod balance;
 pub mod chunked;
+pub mod compaction;
 mod dice;
 pub mod dns;
 #[cfg(test)]

@@ -32,6 +32,7 @@ fn refusal_code(refusal: &Refusal) -> Code {
         | Refusal::AlreadyInitialised => Code::FailedPrecondition,
         Refusal::Compacted { .. } | Refusal::FutureRevision | Refusal::LeaseTtlTooLarge => Code::OutOfRange,
         Refusal::NoSpace => Code::ResourceExhausted,
+        Refusal::Corrupt => Code::FailedPrecondition,
         _ => Code::InvalidArgument,
     }
 }

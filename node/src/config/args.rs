@@ -153,10 +153,27 @@ pub struct Options {
     /// Whether sources are taken in by the front and fed to Icecast.
     #[arg(long, default_value_t = true, action = clap::ArgAction::Set, num_args = 0..=1, default_missing_value = "true")]
     pub enable_icecast_proxy: bool,
+    /// What is kept.
+    #[command(flatten)]
+    pub keeping: KeepingOptions,
     /// error, warn, info, debug, trace, or a filter by module.
     #[arg(long, default_value = "info")]
     pub log_level: String,
     /// How log lines look.
     #[arg(long, value_enum, default_value = "text")]
     pub log_format: LogFormat,
+}
+
+/// What is kept, and how much of it.
+#[derive(Clone, Debug, Default, Args)]
+pub struct KeepingOptions {
+    /// The store's size at which the NOSPACE alarm is raised [0: 2 GiB].
+    #[arg(long, value_name = "BYTES", default_value_t = 0, allow_negative_numbers = true)]
+    pub quota_backend_bytes: i64,
+    /// Whether history is forgotten by age (periodic) or by number (revision).
+    #[arg(long, value_name = "MODE", default_value = "periodic")]
+    pub auto_compaction_mode: String,
+    /// How much of it is kept: hours or a time, or a number of revisions; 0 for all [default: 24h].
+    #[arg(long, value_name = "HOURS|TIME|NUMBER")]
+    pub auto_compaction_retention: Option<String>,
 }

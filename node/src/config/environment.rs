@@ -8,7 +8,7 @@ use clap::CommandFactory;
 use super::args::Cli;
 
 /// etcd's own options, which are also read as `ETCD_*`.
-const ETCD: [&str; 13] = [
+const ETCD: [&str; 16] = [
     "name",
     "data-dir",
     "listen-peer-urls",
@@ -18,6 +18,9 @@ const ETCD: [&str; 13] = [
     "initial-cluster",
     "initial-cluster-state",
     "initial-cluster-token",
+    "quota-backend-bytes",
+    "auto-compaction-mode",
+    "auto-compaction-retention",
     "cert-file",
     "key-file",
     "trusted-ca-file",

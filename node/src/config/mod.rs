@@ -5,6 +5,7 @@ mod client_tls;
 mod environment;
 mod facts;
 mod files;
+mod keeping;
 mod listed;
 mod resolve;
 mod urls;
@@ -13,6 +14,7 @@ pub use client_tls::ClientTls;
 pub use environment::with_environment;
 pub use facts::Facts;
 pub use files::EnvironmentFiles;
+pub use keeping::Keeping;
 pub use resolve::{ConfigError, resolve};
 
 use std::{
@@ -92,6 +94,8 @@ pub struct Config {
     pub heartbeat: Duration,
     /// Election timeout, least and most (600 to 1,000 ms).
     pub election: (Duration, Duration),
+    /// What is kept, and how much of it.
+    pub keeping: Keeping,
     /// TLS where etcd's clients and `radioctl --server` connect to.
     pub client_tls: ClientTls,
 }

@@ -81,6 +81,7 @@ pub fn resolve(options: &Options, facts: &Facts) -> Result<Config, ConfigError> 
         hold: hold(&options.hold)?,
         heartbeat: autoradio_store::Options::HEARTBEAT,
         election: autoradio_store::Options::ELECTION,
+        keeping: super::keeping::resolve(&options.keeping)?,
         client_tls: clients.tls,
     })
 }

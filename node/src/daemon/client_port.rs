@@ -73,20 +73,34 @@ fn warn_if_open(listener: &TcpListener) {
     }
 }
 
-/// As etcd: a linearizable read decides, unless `?serializable=true` asks about this node alone.
 #[derive(serde::Deserialize)]
 struct HealthQuery {
     #[serde(default)]
     serializable: bool,
+    /// An alarm that is not to count.
+    #[serde(default)]
+    exclude: String,
 }
 
+/// As etcd: no alarm stands and a linearizable read succeeds, unless `?serializable=true` asks about this node alone.
 async fn health(State(context): State<Context>, Query(query): Query<HealthQuery>) -> Response {
-    let checked = if query.serializable { Ok(()) } else { context.raft.barrier().await };
-    let (code, healthy, reason) = match checked {
-        Ok(()) => (StatusCode::OK, "true", String::new()),
-        Err(error) => (StatusCode::SERVICE_UNAVAILABLE, "false", error.to_string()),
+    let reason = match alarm(&context, &query.exclude) {
+        Some(name) => Some(format!("ALARM {name}")),
+        None if query.serializable => None,
+        None => context.raft.barrier().await.err().map(|error| error.to_string()),
     };
+    let (code, healthy) = match reason {
+        None => (StatusCode::OK, "true"),
+        Some(_) => (StatusCode::SERVICE_UNAVAILABLE, "false"),
+    };
+    let reason = reason.unwrap_or_default();
     (code, Json(serde_json::json!({ "health": healthy, "reason": reason }))).into_response()
+}
+
+/// The first alarm that stands, in etcd's words.
+fn alarm(context: &Context, exclude: &str) -> Option<&'static str> {
+    let alarms = context.raft.read(autoradio_machine::Machine::alarms);
+    alarms.iter().map(|alarm| etcd::alarms::name(alarm.kind)).find(|name| *name != exclude)
 }
 
 /// The versions that etcd's clients look for, and our own.

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use autoradio_proto::peer::JoinReply;
-use autoradio_store::{Consensus, Identity};
+use autoradio_store::{Consensus, Identity, StoreError};
 use tokio::{task::JoinSet, time::Instant};
 
 use super::{Birth, FirstMember, Start, StartError};
@@ -36,17 +36,35 @@ pub(super) fn raft_dir(config: &Config) -> std::path::PathBuf {
 }
 
 /// The identity on disk, if there is one.
-pub(super) fn on_disk(config: &Config) -> Result<Option<Found>, StartError> {
+fn on_disk(config: &Config) -> Result<Option<Found>, StartError> {
     let io = |source| StartError::DataDir { dir: config.data_dir.clone(), source };
     let birth = Birth::load(&config.data_dir).map_err(io)?;
     // The birth file is written first: a crash before the identity was leaves it alone.
-    let identity = Consensus::identity(&raft_dir(config))?.or(birth.as_ref().map(|birth| birth.identity.clone()));
+    let lives = match Consensus::identity(&raft_dir(config)) {
+        // It joined anew after its folder was moved aside, and was cut off before it was made.
+        Err(StoreError::MovedAside { node_id, .. })
+            if birth.as_ref().is_some_and(|birth| birth.identity.node_id != node_id) =>
+        {
+            None
+        }
+        lives => lives?,
+    };
+    let identity = lives.or(birth.as_ref().map(|birth| birth.identity.clone()));
     Ok(identity.map(|identity| Found { birth: birth.filter(|birth| birth.identity == identity), identity }))
+}
+
+/// [`on_disk`] for one who starts so: who joins anew, or founds, gets an id of its own, and may follow a node whose damaged
+/// folder was moved aside.
+pub(super) fn on_disk_for(config: &Config, start: &Start) -> Result<Option<Found>, StartError> {
+    match on_disk(config) {
+        Err(StartError::Store(StoreError::MovedAside { .. })) if *start != Start::Found => Ok(None),
+        found => found,
+    }
 }
 
 /// Finds out who this node is, or makes it somebody.
 pub(super) async fn find(config: &Config, start: &Start) -> Result<Found, StartError> {
-    let found = on_disk(config)?;
+    let found = on_disk_for(config, start)?;
     let birth = match (start, found) {
         (Start::Found, Some(found)) => return Ok(found),
         (_, Some(found)) => return Err(StartError::AlreadyMember { cluster_id: found.identity.cluster_id }),

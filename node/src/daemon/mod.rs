@@ -19,5 +19,5 @@ mod strangers;
 pub use birth::{Birth, FirstMember};
 pub use error::StartError;
 pub use node::{Node, Start};
-pub use process::{EXIT_FATAL, run};
+pub use process::{EXIT_DAMAGED, EXIT_DISK, EXIT_FATAL, exit_code, run};
 pub use setup::{Daemon, SetupError};

@@ -31,6 +31,9 @@ const TASKS_STOP: Duration = Duration::from_secs(5);
 /// How long the consensus is given to flush and close.
 const CONSENSUS_STOP: Duration = Duration::from_secs(5);
 
+/// How long stopping waits for another node to lead: ten times what it takes.
+const HAND_OVER_LIMIT: Duration = Duration::from_secs(1);
+
 /// How a node that is not on disk yet comes to be.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Start {
@@ -99,6 +102,7 @@ impl Node {
     /// Stops the node: listeners and sources first, the consensus last. Takes at most about ten seconds.
     pub async fn stop(self) {
         self.context.metrics.set_ready(false);
+        self.hand_over().await;
         self.context.stop.cancel();
         self.context.tasks.close();
         if timeout(TASKS_STOP, self.context.tasks.wait()).await.is_err() {
@@ -109,10 +113,27 @@ impl Node {
         if timeout(TASKS_STOP, self.core_tasks.wait()).await.is_err() {
             tracing::warn!(tasks = self.core_tasks.len(), "some tasks did not end in {TASKS_STOP:?}; left behind");
         }
+        // It may have been chosen again meanwhile.
+        self.hand_over().await;
         match timeout(CONSENSUS_STOP, self.context.raft.consensus().shutdown()).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::warn!(%error, "the consensus did not stop cleanly"),
             Err(_) => tracing::warn!("the consensus did not stop in {CONSENSUS_STOP:?}"),
+        }
+    }
+}
+
+impl Node {
+    /// Lets another node lead, so that nobody has to miss this one first.
+    async fn hand_over(&self) {
+        let raft = &self.context.raft;
+        let status = raft.status();
+        if status.role != Role::Leader || status.voters.len() < 2 {
+            return;
+        }
+        match raft.hand_over(None, HAND_OVER_LIMIT).await {
+            Ok(to) => tracing::info!(to = %format_args!("{to:x}"), "leadership is handed over"),
+            Err(error) => tracing::warn!(%error, "leadership could not be handed over; the others elect a leader"),
         }
     }
 }
@@ -140,7 +161,8 @@ impl Core {
         let consensus = Consensus::open(options, found.identity.clone(), transport, observer.clone()).await?;
         // What was on disk was applied before anybody watched.
         consensus.read(|machine| observer.publish(machine));
-        let raft = RaftHandle::new(consensus, found.identity.clone(), peers.clone(), catalog);
+        let raft =
+            RaftHandle::new(consensus, found.identity.clone(), peers.clone(), catalog, config.keeping.quota_bytes);
         let loads = Loads::new(found.identity.node_id);
         let (pictures, view) = ViewHandle::channel(view::picture(&raft, &loads));
         let context = Context {
@@ -238,6 +260,8 @@ impl CoreTasks<'_> {
         let stop = || self.stop.clone();
         self.tasks.spawn(raft::keep_leases(raft(), stop()));
         self.tasks.spawn(raft::steward(raft(), self.loads.clone(), stop()));
+        let retention = self.context.config.keeping.retention;
+        self.tasks.spawn(raft::compact_by_itself(raft(), retention, stop()));
         self.tasks.spawn(raft::publish_self(raft(), self.context.config.clone(), stop()));
         // Ends with the parts: origins hang on it, and it says good-bye through the consensus.
         self.context.tasks.spawn(raft::hold_node_lease(raft(), self.context.stop.clone()));

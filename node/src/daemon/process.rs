@@ -3,6 +3,7 @@
 use std::{path::Path, process::ExitCode, time::Duration};
 
 use autoradio_proto::admin::{InitRequest, JoinRequest, SetupReply, setup_client::SetupClient};
+use autoradio_store::StoreError;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{Daemon, SetupError, Start, StartError, found, notify, socket};
@@ -12,8 +13,30 @@ use crate::config::{
     resolve,
 };
 
-/// The consensus stopped for good (a disk that fails, a damaged store): systemd starts the process again.
+/// The consensus stopped for good: systemd starts the process again.
 pub const EXIT_FATAL: u8 = 70;
+
+/// The disk failed, or is full: systemd starts the process again, and it comes back when the disk does (`EX_IOERR`).
+pub const EXIT_DISK: u8 = 74;
+
+/// The store is damaged: starting again is of no use, somebody has to act (`EX_DATAERR`).
+pub const EXIT_DAMAGED: u8 = 65;
+
+/// The exit code for what [`run`] failed with.
+#[must_use]
+pub fn exit_code(error: &anyhow::Error) -> ExitCode {
+    let start = match error.downcast_ref::<SetupError>() {
+        Some(SetupError::Start(start)) => Some(start),
+        _ => error.downcast_ref::<StartError>(),
+    };
+    match start {
+        Some(StartError::Store(StoreError::Damaged { .. } | StoreError::MovedAside { .. })) => {
+            ExitCode::from(EXIT_DAMAGED)
+        }
+        Some(StartError::Store(StoreError::Io { .. })) => ExitCode::from(EXIT_DISK),
+        _ => ExitCode::FAILURE,
+    }
+}
 
 /// Longer than the daemon gives itself to become a node.
 const RPC_TIMEOUT: Duration = Duration::from_secs(140);
@@ -46,7 +69,7 @@ pub async fn run(command: CliCommand) -> anyhow::Result<ExitCode> {
         tell(&reply, &config.name, &start);
         return Ok(ExitCode::SUCCESS);
     }
-    if let Some(found) = found::on_disk(&config)? {
+    if let Some(found) = found::on_disk_for(&config, &start)? {
         let cluster = autoradio_machine::hex_id(found.identity.cluster_id);
         println!("{} is a member of cluster {cluster} already; start it with: autoradio-node run", config.name);
         return Ok(ExitCode::SUCCESS);
@@ -95,8 +118,21 @@ async fn until_the_end(daemon: Daemon) -> anyhow::Result<ExitCode> {
             _ = interrupt.recv() => break ExitCode::SUCCESS,
             reason = daemon.fatal() => {
                 tracing::error!(%reason, "the consensus has stopped for good; ending");
-                eprintln!("autoradio-node: the consensus has stopped for good: {reason}");
-                break ExitCode::from(EXIT_FATAL);
+                let disk = contexts.borrow().as_ref().filter(|context| context.raft.status().storage_failed).cloned();
+                break match disk {
+                    Some(context) => {
+                        let dir = context.config.data_dir.display();
+                        eprintln!(
+                            "autoradio-node: the disk below {dir} failed: {reason}; nothing more is promised, and this \
+                             process ends; it may be started again, and comes back if the disk does"
+                        );
+                        ExitCode::from(EXIT_DISK)
+                    }
+                    None => {
+                        eprintln!("autoradio-node: the consensus has stopped for good: {reason}");
+                        ExitCode::from(EXIT_FATAL)
+                    }
+                };
             }
             Ok(()) = contexts.changed() => {
                 let cluster = contexts.borrow_and_update().as_ref().map(|context| context.raft.cluster_id());

@@ -15,7 +15,7 @@ use tokio::{
 
 use super::DemoError;
 use crate::{
-    config::{ClusterState, Config, IcecastMode},
+    config::{ClusterState, Config, IcecastMode, Keeping},
     context::Context,
     daemon::{Node, Start},
 };
@@ -77,6 +77,7 @@ impl Seat {
             hold: Duration::from_secs(30),
             heartbeat: autoradio_store::Options::HEARTBEAT,
             election: autoradio_store::Options::ELECTION,
+            keeping: Keeping::default(),
             client_tls: Default::default(),
         };
         Self { config, running: None }

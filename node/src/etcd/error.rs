@@ -21,6 +21,7 @@ pub(super) enum EtcdError {
     AuthNotEnabled,
     NotLeader,
     BadTransferee,
+    TransferTooLong,
     EmptyKey,
     TooManyRequests,
     LockLost,
@@ -44,6 +45,9 @@ impl EtcdError {
             Self::BadPeerUrls => (Code::InvalidArgument, "etcdserver: given member URLs are invalid"),
             Self::AuthNotEnabled => (Code::FailedPrecondition, "etcdserver: authentication is not enabled"),
             Self::NotLeader => (Code::FailedPrecondition, "etcdserver: not leader"),
+            Self::TransferTooLong => {
+                (Code::Unavailable, "etcdserver: request timed out, leader transfer took too long")
+            }
             Self::BadTransferee => (Code::FailedPrecondition, "etcdserver: bad leader transferee"),
             Self::EmptyKey => (Code::InvalidArgument, "etcdserver: key is not provided"),
             Self::TooManyRequests => (Code::ResourceExhausted, "etcdserver: too many requests"),
@@ -102,6 +106,7 @@ pub(super) fn from_refusal(refusal: &Refusal) -> Status {
         // etcd's server sends this one so, whatever its table says.
         Refusal::NotEnoughStarted => Code::Unknown,
         Refusal::NotReadOnly => Code::Internal,
+        Refusal::Corrupt => Code::DataLoss,
     };
     Status::new(code, refusal.to_string())
 }

@@ -46,9 +46,6 @@ pub(super) const SEND_TIMEOUT: Duration = Duration::from_secs(60);
 /// A batch with more bytes is not remembered by the hub: streams read it from history. Bounds what the hub holds.
 pub(super) const HUB_BATCH_BYTES: usize = 1 << 20;
 
-/// Files and folders looked at to tell the store's size: far more than it has.
-pub(super) const SIZE_ENTRIES_MAX: usize = 10_000;
-
 /// Calls that wait for a lock or to lead an election, for each node. etcd has no bound; each costs some kilobytes, and
 /// a look per change.
 pub(super) const QUEUE_WAITS_MAX: usize = 10_000;

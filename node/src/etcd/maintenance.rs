@@ -1,53 +1,34 @@
 //! The Maintenance service.
 
-use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use autoradio_machine::Machine;
 use autoradio_proto::etcd::etcdserverpb::{
     AlarmRequest, AlarmResponse, DefragmentRequest, DefragmentResponse, DowngradeRequest, DowngradeResponse,
     HashKvRequest, HashKvResponse, HashRequest, HashResponse, MoveLeaderRequest, MoveLeaderResponse, SnapshotRequest,
-    SnapshotResponse, StatusRequest, StatusResponse, alarm_request::AlarmAction, maintenance_server::Maintenance,
+    SnapshotResponse, StatusRequest, StatusResponse, maintenance_server::Maintenance,
 };
+use autoradio_store::ConsensusError;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
 use super::{
-    error::{EtcdError, from_refusal},
+    alarms,
+    error::{EtcdError, from_raft, from_refusal},
     header, header_now,
-    limits::{SERVER_VERSION, SIZE_ENTRIES_MAX},
+    limits::SERVER_VERSION,
     snapshot,
 };
-use crate::context::Context;
+use crate::{context::Context, raft::RaftError};
+
+/// How long handing leadership over may take (etcd: as long as an election and a request).
+const TRANSFER_LIMIT: Duration = Duration::from_secs(5);
 
 pub(super) struct MaintenanceService {
     pub(super) context: Context,
 }
 
-/// Bytes of all files below a folder; what cannot be read counts nothing. Blocks.
-fn size_of(dir: &Path) -> u64 {
-    let mut folders: Vec<PathBuf> = vec![dir.to_owned()];
-    let (mut bytes, mut entries) = (0, 0);
-    while let Some(folder) = folders.pop() {
-        let Ok(listed) = std::fs::read_dir(folder) else { continue };
-        for entry in listed.flatten().take(SIZE_ENTRIES_MAX - entries) {
-            entries += 1;
-            match entry.metadata() {
-                Ok(data) if data.is_dir() => folders.push(entry.path()),
-                Ok(data) => bytes += data.len(),
-                Err(_) => {}
-            }
-        }
-    }
-    bytes
-}
-
 impl MaintenanceService {
-    async fn db_size(&self) -> i64 {
-        let dir = self.context.config.data_dir.clone();
-        let size = tokio::task::spawn_blocking(move || size_of(&dir)).await.unwrap_or(0);
-        i64::try_from(size).unwrap_or(i64::MAX)
-    }
-
     /// The hash up to a revision (0: the newest), with the revision that it is of and what is compacted.
     async fn hash(&self, revision: i64) -> Result<(u32, HashKvResponse), Status> {
         let raft = self.context.raft.clone();
@@ -68,35 +49,33 @@ impl MaintenanceService {
 impl Maintenance for MaintenanceService {
     type SnapshotStream = ReceiverStream<Result<SnapshotResponse, Status>>;
 
-    /// There are no alarms here: none is listed, and disarming all is done at once.
     async fn alarm(&self, request: Request<AlarmRequest>) -> Result<Response<AlarmResponse>, Status> {
-        match AlarmAction::try_from(request.into_inner().action) {
-            Ok(AlarmAction::Get | AlarmAction::Deactivate) => {
-                let header = Some(header_now(&self.context.raft));
-                Ok(Response::new(AlarmResponse { header, alarms: Vec::new() }))
-            }
-            Ok(AlarmAction::Activate) => Err(Status::unimplemented("autoradio raises no alarms by hand")),
-            Err(_) => Err(EtcdError::UnknownOption.into()),
-        }
+        Ok(Response::new(alarms::serve(&self.context.raft, request.into_inner()).await?))
     }
 
+    /// `dbSize` is what counts for the quota, `dbSizeInUse` what would be left of it after a compaction.
     async fn status(&self, _request: Request<StatusRequest>) -> Result<Response<StatusResponse>, Status> {
-        let db_size = self.db_size().await;
         let raft = &self.context.raft;
         let status = raft.status();
+        let (size, alarms) = raft.read(|machine| (machine.size(), machine.alarms()));
         let is_learner = raft.catalog().members.get(&raft.node_id()).is_some_and(|member| member.learner);
-        let errors = if status.leader.is_none() { vec!["etcdserver: no leader".to_owned()] } else { vec![] };
+        let leader = status.leader.filter(|_| raft.consensus().is_led(&status));
+        let mut errors = if leader.is_none() { vec!["etcdserver: no leader".to_owned()] } else { vec![] };
+        errors.extend(alarms.iter().map(alarms::text));
+        let bytes = |count| i64::try_from(count).unwrap_or(i64::MAX);
         Ok(Response::new(StatusResponse {
             header: Some(header_now(raft)),
             version: SERVER_VERSION.into(),
-            db_size,
-            leader: status.leader.unwrap_or(0),
+            db_size: bytes(size.bytes),
+            leader: leader.unwrap_or(0),
             raft_index: status.last_log_index,
             raft_term: status.term,
             raft_applied_index: status.applied_index,
             errors,
-            db_size_in_use: db_size,
+            db_size_in_use: bytes(size.live_bytes),
             is_learner,
+            storage_version: String::new(),
+            db_size_quota: bytes(self.context.config.keeping.quota_bytes),
         }))
     }
 
@@ -119,33 +98,25 @@ impl Maintenance for MaintenanceService {
     }
 
     async fn move_leader(&self, request: Request<MoveLeaderRequest>) -> Result<Response<MoveLeaderResponse>, Status> {
-        let status = self.context.raft.status();
+        let raft = &self.context.raft;
+        let status = raft.status();
         if status.leader != Some(status.node_id) {
             return Err(EtcdError::NotLeader.into());
         }
-        if !status.voters.contains(&request.into_inner().target_id) {
+        let target = request.into_inner().target_id;
+        if !status.voters.contains(&target) {
             return Err(EtcdError::BadTransferee.into());
         }
-        let text = "autoradio cannot hand leadership over; stop the leader, and another is elected within two seconds";
-        Err(Status::unimplemented(text))
+        match raft.hand_over(Some(target), TRANSFER_LIMIT).await {
+            Ok(_) => Ok(Response::new(MoveLeaderResponse { header: Some(header_now(raft)) })),
+            Err(RaftError::Consensus(ConsensusError::Timeout(_) | ConsensusError::Membership(_))) => {
+                Err(EtcdError::TransferTooLong.into())
+            }
+            Err(error) => Err(from_raft(&error)),
+        }
     }
 
     async fn downgrade(&self, _request: Request<DowngradeRequest>) -> Result<Response<DowngradeResponse>, Status> {
         Err(Status::unimplemented("autoradio is not downgraded by this; see its documentation"))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_size_is_of_all_files_below() {
-        let dir = tempfile::tempdir().unwrap();
-        std::fs::create_dir(dir.path().join("log")).unwrap();
-        std::fs::write(dir.path().join("log/a"), [0; 10]).unwrap();
-        std::fs::write(dir.path().join("b"), [0; 5]).unwrap();
-        assert_eq!(size_of(dir.path()), 15);
-        assert_eq!(size_of(&dir.path().join("missing")), 0);
     }
 }

@@ -4,6 +4,7 @@
 //! `answer`, and what clients are told when something fails in `error`. Behaviour follows etcd's API reference
 //! (<https://etcd.io/docs/v3.5/learning/api/>) and what real etcd was seen to do.
 
+pub(crate) mod alarms;
 mod answer;
 mod auth;
 mod cluster;

@@ -36,6 +36,7 @@ struct Inner {
     leases: Mutex<LeaseKeeper>,
     reads: Reads,
     started: Instant,
+    quota_bytes: u64,
 }
 
 /// How one attempt ended that may be repeated.
@@ -47,9 +48,15 @@ pub(super) enum Attempt<T> {
 }
 
 impl RaftHandle {
-    /// The handle of this node's consensus.
+    /// The handle of this node's consensus; proposals that would make the store larger than the quota are refused.
     #[must_use]
-    pub fn new(consensus: Consensus, identity: Identity, peers: Peers, catalog: watch::Receiver<Catalog>) -> Self {
+    pub fn new(
+        consensus: Consensus,
+        identity: Identity,
+        peers: Peers,
+        catalog: watch::Receiver<Catalog>,
+        quota_bytes: u64,
+    ) -> Self {
         let inner = Arc::new_cyclic(|inner: &Weak<Inner>| {
             let handle = inner.clone();
             let reads = Reads::start(move || handle.upgrade().map(|inner| Self { inner }));
@@ -62,6 +69,7 @@ impl RaftHandle {
                 leases: Mutex::default(),
                 reads,
                 started: Instant::now(),
+                quota_bytes,
             }
         });
         Self { inner }
@@ -75,6 +83,12 @@ impl RaftHandle {
     /// # Errors
     /// [`RaftError`].
     pub async fn propose(&self, command: Command) -> Result<Proposed, RaftError> {
+        self.admit(&command).await?;
+        self.propose_admitted(command).await
+    }
+
+    /// [`RaftHandle::propose`], whatever the quota says.
+    pub(super) async fn propose_admitted(&self, command: Command) -> Result<Proposed, RaftError> {
         // Whether a leader carried it out that was replaced before it answered is not known.
         let late = || Err(RaftError::LeaderReplaced);
         let proposed = self
@@ -239,6 +253,14 @@ impl RaftHandle {
         self.inner.consensus.leads()
     }
 
+    /// On the leader: hands leadership to `target`, or to whom it fits best; who leads then.
+    ///
+    /// # Errors
+    /// [`RaftError`].
+    pub async fn hand_over(&self, target: Option<NodeId>, limit: Duration) -> Result<NodeId, RaftError> {
+        Ok(self.inner.consensus.hand_over(target, limit).await?)
+    }
+
     /// This node.
     #[must_use]
     pub fn node_id(&self) -> NodeId {
@@ -277,6 +299,10 @@ impl RaftHandle {
     /// Who counts the leases' time; never locked across an await.
     pub(super) fn leases(&self) -> std::sync::MutexGuard<'_, LeaseKeeper> {
         self.inner.leases.lock().expect("nothing panics while it holds the leases")
+    }
+
+    pub(super) fn quota_bytes(&self) -> u64 {
+        self.inner.quota_bytes
     }
 
     pub(super) fn peers(&self) -> &Peers {

@@ -1,5 +1,7 @@
 //! The replicated state as the daemon sees it: proposals and reads from any node, with forwarding to the leader.
 
+mod admission;
+mod compactor;
 mod error;
 mod forward;
 mod handle;
@@ -15,6 +17,7 @@ mod steward;
 mod transport;
 pub mod wire;
 
+pub use compactor::compact_by_itself;
 pub use error::RaftError;
 pub use handle::{PROPOSE_TIMEOUT, RaftHandle};
 pub use keeper::keep_leases;

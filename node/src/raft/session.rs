@@ -52,7 +52,7 @@ pub async fn hold_node_lease(raft: RaftHandle, stop: CancellationToken) {
 }
 
 async fn grant(raft: &RaftHandle) -> Result<LeaseId, RaftError> {
-    let proposed = raft.propose(Command::LeaseGrant { id: 0, ttl_s: TTL_S }).await?;
+    let proposed = raft.propose(Command::NodeLease { ttl_s: TTL_S }).await?;
     match proposed.response {
         Response::Lease { id, .. } => Ok(id),
         other => Err(RaftError::Forward {

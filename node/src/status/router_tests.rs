@@ -33,6 +33,7 @@ pub(crate) fn test_config() -> Config {
         hold: Duration::from_secs(30),
         heartbeat: Duration::from_millis(250),
         election: (Duration::from_secs(1), Duration::from_secs(2)),
+        keeping: Default::default(),
         client_tls: Default::default(),
     }
 }

@@ -13,7 +13,7 @@ use tonic::{
     transport::{Channel, Endpoint},
 };
 
-use crate::support::{Cluster, config, eventually};
+use crate::support::{Cluster, config, eventually, http_get};
 
 fn by_socket(config: &Config) -> Channel {
     let path = config.admin_socket.clone().expect("the test has a socket");
@@ -131,16 +131,8 @@ async fn mounts_are_made_changed_and_deleted_from_any_node() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_client_port_speaks_http_too() {
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let cluster = Cluster::start(1).await;
-    let get = async |path: &str| {
-        let mut stream = tokio::net::TcpStream::connect(cluster.configs[0].client_listen[0]).await.unwrap();
-        let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
-        stream.write_all(request.as_bytes()).await.unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).await.unwrap();
-        answer
-    };
+    let get = async |path: &str| http_get(&cluster, 0, path).await;
     let health = get("/health").await;
     assert!(health.starts_with("HTTP/1.1 200") && health.contains(r#""health":"true""#), "{health}");
     assert!(get("/version").await.contains(env!("CARGO_PKG_VERSION")));

@@ -9,7 +9,7 @@ use std::{
 
 use autoradio_machine::{Command, PutRequest, RangeRequest};
 use autoradio_node::{
-    config::{ClientTls, ClusterState, Config, IcecastMode},
+    config::{ClientTls, ClusterState, Config, IcecastMode, Keeping},
     context::Context,
     daemon::{Node, Start},
 };
@@ -52,6 +52,7 @@ pub(crate) fn config(dir: &Path, name: &str) -> Config {
         hold: Duration::from_secs(5),
         heartbeat: Duration::from_millis(100),
         election: (Duration::from_millis(500), Duration::from_millis(1_000)),
+        keeping: Keeping::default(),
         client_tls: ClientTls::default(),
     }
 }
@@ -173,4 +174,16 @@ pub(crate) fn get(context: &Context, key: &str) -> Option<String> {
     let request = RangeRequest { key: key.to_owned().into(), ..RangeRequest::default() };
     let found = context.raft.read(|machine| machine.range(&request)).expect("the newest revision can be read");
     found.kvs.first().map(|pair| String::from_utf8_lossy(&pair.value).into_owned())
+}
+
+/// What a node's client port answers to a GET by HTTP/1.1, head and body.
+pub(crate) async fn http_get(cluster: &Cluster, index: usize, path: &str) -> String {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let mut stream =
+        tokio::net::TcpStream::connect(cluster.configs[index].client_listen[0]).await.expect("the port is open");
+    let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.expect("the request is taken");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.expect("the answer is text");
+    answer
 }

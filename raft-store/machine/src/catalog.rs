@@ -74,7 +74,7 @@ impl Catalog {
 
     /// Reads everything anew.
     pub(crate) fn read(&mut self, store: &Mvcc) {
-        let span = Span { start: schema::ROOT.as_bytes(), end: b"autoradio0" };
+        let span = Span { start: schema::ROOT.as_bytes(), end: schema::ROOT_END };
         let puts: Vec<_> = store.newest(span).map(|kv| Event { kind: EventKind::Put, kv, prev_kv: None }).collect();
         *self = Self::default();
         self.follow(store.current(), &puts);

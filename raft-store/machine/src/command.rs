@@ -4,7 +4,7 @@
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use crate::{ClusterId, KeyValue, LeaseId, Member, NodeId, Revision};
+use crate::{Alarm, ClusterId, KeyValue, LeaseId, Member, NodeId, Revision};
 
 /// A command of one log entry.
 ///
@@ -44,6 +44,18 @@ pub enum Command {
     MemberRemove {
         /// The member.
         id: NodeId,
+    },
+    /// Raise or disarm an alarm.
+    Alarm {
+        /// Which.
+        alarm: Alarm,
+        /// Whether it is raised.
+        active: bool,
+    },
+    /// Grant a node's own lease, on which its source leases hang: also where the store is full.
+    NodeLease {
+        /// Time to live, in seconds.
+        ttl_s: i64,
     },
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Pure: no clock, no randomness, no IO, no map order, no floats (ARCHITECTURE §5.6).
 
+mod alarm;
 mod catalog;
 mod codec;
 mod command;
@@ -12,6 +13,7 @@ mod member;
 mod mount;
 mod mvcc;
 mod origin;
+mod quota;
 mod range;
 mod reads;
 mod refusal;
@@ -21,6 +23,7 @@ mod snapshot;
 mod span;
 mod txn;
 
+pub use alarm::{Alarm, AlarmKind};
 pub use catalog::{Catalog, Claim};
 pub use codec::{CodecError, hex_serde};
 pub use command::{
@@ -33,6 +36,7 @@ pub use machine::{LeaseInfo, Machine};
 pub use member::{MEMBERS_PREFIX, Member, PublicFace};
 pub use mount::{MOUNTS_PREFIX, Mount, MountName};
 pub use origin::{ORIGINS_PREFIX, Origin, claim_origin, origin_key, release_origin};
+pub use quota::{Admission, OWN_RESERVE_BYTES, QUOTA_DEFAULT_BYTES, StoreSize};
 pub use refusal::Refusal;
 pub use response::{Applied, Response};
 pub use snapshot::SnapshotError;

@@ -6,8 +6,9 @@ use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
 use crate::{
-    Applied, Catalog, ClusterId, Command, DeleteRequest, Event, InitRequest, LeaseId, LogIndex, Member, MemberAdd,
-    MemberUpdate, NodeId, Op, PutRequest, Refusal, Response, TxnRequest, member, mvcc::Mvcc, schema, span::Span, txn,
+    Alarm, Applied, Catalog, ClusterId, Command, DeleteRequest, Event, InitRequest, LeaseId, LogIndex, Member,
+    MemberAdd, MemberUpdate, NodeId, Op, PutRequest, Refusal, Response, TxnRequest, member, mvcc::Mvcc, schema,
+    span::Span, txn,
 };
 
 /// etcd: ceil of 3/2 election ticks of a second; shorter leases are raised to it.
@@ -27,6 +28,7 @@ pub struct Machine {
     /// Ids of removed members, which are never given again and never let in.
     pub(crate) removed: BTreeSet<NodeId>,
     pub(crate) catalog: Catalog,
+    pub(crate) alarms: BTreeSet<Alarm>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,6 +63,7 @@ impl Machine {
     }
 
     fn carry_out(&mut self, index: LogIndex, command: &Command) -> Outcome {
+        self.check_alarms(command)?;
         match command {
             Command::Init(request) => self.init(request),
             Command::Put(request) => {
@@ -80,6 +83,8 @@ impl Machine {
             Command::MemberAdd(request) => self.add_member(index, request),
             Command::MemberUpdate(request) => self.update_member(request),
             Command::MemberRemove { id } => self.remove_member(*id),
+            Command::Alarm { alarm, active } => Ok(Response::Alarm(self.set_alarm(*alarm, *active).then_some(*alarm))),
+            Command::NodeLease { ttl_s } => self.grant(index, 0, *ttl_s),
         }
     }
 

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Event, EventKind, KeyValue, LeaseId, RangeRequest, RangeResponse, Refusal, Revision,
+    quota::VERSION_BYTES,
     range::{sort, within},
     span::{Span, borrowed},
 };
@@ -38,6 +39,9 @@ pub(crate) struct Mvcc {
     current: Revision,
     /// -1 until the first compaction, so that `Compact(0)` works once, as in etcd.
     compacted: Revision,
+    /// What all versions count, pending ones included, and what the newest pairs do.
+    bytes: u64,
+    live_bytes: u64,
     pending: Vec<Bytes>,
     /// Where each key is in `pending`: a delete of all keys must not take the square of their number.
     places: BTreeMap<Bytes, u32>,
@@ -50,6 +54,8 @@ impl Default for Mvcc {
             changes: BTreeMap::new(),
             current: FIRST_REVISION,
             compacted: -1,
+            bytes: 0,
+            live_bytes: 0,
             pending: Vec::new(),
             places: BTreeMap::new(),
         }
@@ -86,7 +92,10 @@ impl Mvcc {
             list.sort();
             (revision, list.into_iter().map(|(_, key)| key).collect())
         });
-        Self { changes: changes.collect(), keys, current, compacted, pending: Vec::new(), places: BTreeMap::new() }
+        let bytes = keys.iter().flat_map(|(key, versions)| versions.iter().map(|v| weight(key, v))).sum();
+        let live_bytes = keys.iter().map(|(key, versions)| live_weight(key, versions)).sum();
+        let changes = changes.collect();
+        Self { changes, keys, current, compacted, bytes, live_bytes, pending: Vec::new(), places: BTreeMap::new() }
     }
 
     pub(crate) fn keys(&self) -> &BTreeMap<Bytes, Vec<Version>> {
@@ -99,6 +108,16 @@ impl Mvcc {
 
     pub(crate) fn compacted(&self) -> Revision {
         self.compacted
+    }
+
+    /// What all versions count for the quota.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// What the newest pairs count.
+    pub(crate) fn live_bytes(&self) -> u64 {
+        self.live_bytes
     }
 
     /// The newest version of a key, pending ones included.
@@ -152,10 +171,20 @@ impl Mvcc {
     /// Puts one key under the pending revision.
     pub(crate) fn put(&mut self, key: &Bytes, value: Bytes, lease: LeaseId) {
         let (revision, sub) = (self.current + 1, self.note(key));
-        let versions = self.keys.entry(key.clone()).or_default();
-        let first = versions.last().and_then(|v| v.value.as_ref().map(|_| (v.create_revision, v.version)));
+        let last = self.keys.get(key).and_then(|versions| versions.last());
+        let first = last.and_then(|v| v.value.as_ref().map(|_| (v.create_revision, v.version)));
         let (create_revision, version) = first.map_or((revision, 1), |(create, version)| (create, version + 1));
-        write(versions, Version { mod_revision: revision, sub, create_revision, version, lease, value: Some(value) });
+        let version = Version { mod_revision: revision, sub, create_revision, version, lease, value: Some(value) };
+        self.write(key, version);
+    }
+
+    /// Adds a version, and counts it.
+    fn write(&mut self, key: &Bytes, version: Version) {
+        let versions = self.keys.entry(key.clone()).or_default();
+        self.live_bytes -= live_weight(key, versions);
+        self.bytes += weight(key, &version);
+        self.bytes -= write(versions, version).map_or(0, |replaced| weight(key, &replaced));
+        self.live_bytes += live_weight(key, versions);
     }
 
     /// Deletes the keys of a range under the pending revision; returns the pairs before.
@@ -164,7 +193,7 @@ impl Mvcc {
         for kv in &gone {
             let (mod_revision, sub) = (self.current + 1, self.note(&kv.key));
             let tombstone = Version { mod_revision, sub, create_revision: 0, version: 0, lease: 0, value: None };
-            write(self.keys.entry(kv.key.clone()).or_default(), tombstone);
+            self.write(&kv.key, tombstone);
         }
         gone
     }
@@ -199,7 +228,11 @@ impl Mvcc {
         self.places.clear();
         for key in std::mem::take(&mut self.pending) {
             if let Some(versions) = self.keys.get_mut(&key) {
+                self.live_bytes -= live_weight(&key, versions);
+                let gone = versions.iter().filter(|v| v.mod_revision == pending);
+                self.bytes -= gone.map(|v| weight(&key, v)).sum::<u64>();
                 versions.retain(|v| v.mod_revision != pending);
+                self.live_bytes += live_weight(&key, versions);
                 if versions.is_empty() {
                     self.keys.remove(&key);
                 }
@@ -257,7 +290,8 @@ impl Mvcc {
         }
         self.compacted = revision;
         self.changes = self.changes.split_off(&revision);
-        self.keys.retain(|_, versions| {
+        let mut gone = 0;
+        self.keys.retain(|key, versions| {
             let newer = versions.partition_point(|v| v.mod_revision <= revision);
             // The newest version at the revision stays readable; a tombstone stays only where it is the revision's
             // own event, which watchers may still ask for.
@@ -265,9 +299,11 @@ impl Mvcc {
                 let version = &versions[*last];
                 version.value.is_some() || version.mod_revision == revision
             });
-            versions.drain(..keep.unwrap_or(newer));
+            gone += versions.drain(..keep.unwrap_or(newer)).map(|v| weight(key, &v)).sum::<u64>();
             !versions.is_empty()
         });
+        // The newest pairs stay, whatever is compacted.
+        self.bytes -= gone;
         Ok(())
     }
 
@@ -289,8 +325,19 @@ impl Mvcc {
     }
 }
 
-/// Adds a version, or replaces the one that the same revision wrote before.
-fn write(versions: &mut Vec<Version>, mut version: Version) {
+/// What a version counts for the quota.
+fn weight(key: &Bytes, version: &Version) -> u64 {
+    VERSION_BYTES + (key.len() + version.value.as_ref().map_or(0, Bytes::len)) as u64
+}
+
+/// What the newest version counts, if there is a value.
+fn live_weight(key: &Bytes, versions: &[Version]) -> u64 {
+    versions.last().filter(|version| version.value.is_some()).map_or(0, |version| weight(key, version))
+}
+
+/// Adds a version, or replaces the one that the same revision wrote before, which it gives back.
+fn write(versions: &mut Vec<Version>, mut version: Version) -> Option<Version> {
+    let mut replaced = None;
     if let Some(last) = versions.last()
         && last.mod_revision == version.mod_revision
     {
@@ -300,6 +347,8 @@ fn write(versions: &mut Vec<Version>, mut version: Version) {
             version.version = last.version;
             version.create_revision = last.create_revision;
         }
+        replaced = Some(last);
     }
     versions.push(version);
+    replaced
 }

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use bytes::Bytes;
 
 use crate::{
-    Catalog, ClusterId, Event, LeaseId, LeaseInfo, Machine, NodeId, Op, RangeRequest, RangeResponse, Refusal, Response,
-    Revision, TxnRequest,
+    Alarm, Catalog, ClusterId, Event, LeaseId, LeaseInfo, Machine, NodeId, Op, RangeRequest, RangeResponse, Refusal,
+    Response, Revision, TxnRequest,
     machine::{Lease, branch},
     mvcc::Mvcc,
     span::Span,
@@ -19,6 +19,7 @@ impl Machine {
         cluster_id: Option<ClusterId>,
         ttls: Vec<(LeaseId, i64)>,
         removed: BTreeSet<NodeId>,
+        alarms: BTreeSet<Alarm>,
     ) -> Self {
         let mut leases: BTreeMap<_, _> =
             ttls.into_iter().map(|(id, ttl_s)| (id, Lease { ttl_s, keys: BTreeSet::new() })).collect();
@@ -29,7 +30,7 @@ impl Machine {
         }
         let mut catalog = Catalog::default();
         catalog.read(&store);
-        Self { store, cluster_id, leases, removed, catalog }
+        Self { store, cluster_id, leases, removed, catalog, alarms }
     }
 
     /// Reads a range.

@@ -81,4 +81,7 @@ pub enum Refusal {
     /// INTERNAL: who asked for a read-only transaction looked wrongly.
     #[error("the transaction writes, and was to be read only")]
     NotReadOnly,
+    /// DATA_LOSS; while a CORRUPT alarm stands.
+    #[error("etcdserver: corrupt cluster")]
+    Corrupt,
 }

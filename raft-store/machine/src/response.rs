@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Event, KeyValue, LeaseId, Member, RangeResponse, Refusal, Revision};
+use crate::{Alarm, Event, KeyValue, LeaseId, Member, RangeResponse, Refusal, Revision};
 
 /// The answer to a command that was carried out.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,6 +39,8 @@ pub enum Response {
     },
     /// The member added, changed or removed.
     Member(Member),
+    /// The alarm that was raised or disarmed; `None` where that changed nothing.
+    Alarm(Option<Alarm>),
 }
 
 /// What applying one command did.

@@ -13,6 +13,8 @@ use crate::{
 
 /// Everything of ours.
 pub(crate) const ROOT: &str = "autoradio/";
+/// The end of the range of all keys below [`ROOT`]: `0` follows `/`.
+pub(crate) const ROOT_END: &[u8] = b"autoradio0";
 /// Leases of cluster-wide jobs: theirs to fill.
 const JOBS_PREFIX: &str = "autoradio/jobs/";
 

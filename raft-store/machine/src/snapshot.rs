@@ -6,12 +6,12 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    ClusterId, LeaseId, Machine, NodeId, Revision,
+    Alarm, ClusterId, LeaseId, Machine, NodeId, Revision,
     mvcc::{Mvcc, Version},
 };
 
 /// The format that this program writes, and the newest that it reads.
-const FORMAT: u8 = 1;
+const FORMAT: u8 = 2;
 const CHECKSUM_BYTES: usize = 4;
 
 /// A snapshot that cannot be read.
@@ -30,7 +30,7 @@ pub enum SnapshotError {
     Damaged(String),
 }
 
-/// Fields are added at the end only, and with a new format.
+/// What every format has.
 #[derive(Serialize, Deserialize)]
 struct Body {
     cluster_id: Option<ClusterId>,
@@ -39,6 +39,12 @@ struct Body {
     keys: BTreeMap<Bytes, Vec<Version>>,
     leases: Vec<(LeaseId, i64)>,
     removed: BTreeSet<NodeId>,
+}
+
+/// What follows it from format 2 on. Fields are added at the end only, and with a new format.
+#[derive(Default, Serialize, Deserialize)]
+struct Since2 {
+    alarms: BTreeSet<Alarm>,
 }
 
 impl Machine {
@@ -53,8 +59,10 @@ impl Machine {
             leases: self.leases.iter().map(|(id, lease)| (*id, lease.ttl_s)).collect(),
             removed: self.removed.clone(),
         };
-        let mut bytes =
-            postcard::to_extend(&body, vec![FORMAT]).expect("the state is plain data, which postcard always encodes");
+        const PLAIN: &str = "the state is plain data, which postcard always encodes";
+        let since2 = Since2 { alarms: self.alarms.clone() };
+        let bytes = postcard::to_extend(&body, vec![FORMAT]).expect(PLAIN);
+        let mut bytes = postcard::to_extend(&since2, bytes).expect(PLAIN);
         bytes.extend(crc32c::crc32c(&bytes).to_be_bytes());
         bytes
     }
@@ -66,16 +74,18 @@ impl Machine {
     pub fn from_snapshot(bytes: &[u8]) -> Result<Self, SnapshotError> {
         let damaged = |what: &str| SnapshotError::Damaged(what.to_owned());
         let (rest, checksum) = bytes.split_last_chunk::<CHECKSUM_BYTES>().ok_or_else(|| damaged("it is cut off"))?;
-        match rest.first() {
-            Some(&FORMAT) => {}
+        let format = match rest.first() {
+            Some(&found) if (1..=FORMAT).contains(&found) => found,
             Some(&found) if found > FORMAT => return Err(SnapshotError::Newer { found, known: FORMAT }),
             _ => return Err(damaged("it has no format version")),
-        }
+        };
         if crc32c::crc32c(rest) != u32::from_be_bytes(*checksum) {
             return Err(damaged("its checksum is wrong"));
         }
-        let body: Body = postcard::from_bytes(&rest[1..]).map_err(|e| SnapshotError::Damaged(e.to_string()))?;
+        let unread = |e: postcard::Error| SnapshotError::Damaged(e.to_string());
+        let (body, rest) = postcard::take_from_bytes::<Body>(&rest[1..]).map_err(unread)?;
+        let since2 = if format >= 2 { postcard::from_bytes(rest).map_err(unread)? } else { Since2::default() };
         let store = Mvcc::from_parts(body.keys, body.current, body.compacted);
-        Ok(Self::from_parts(store, body.cluster_id, body.leases, body.removed))
+        Ok(Self::from_parts(store, body.cluster_id, body.leases, body.removed, since2.alarms))
     }
 }

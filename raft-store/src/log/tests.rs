@@ -1,7 +1,7 @@
 use openraft::{CommittedLeaderId, EntryPayload};
 
 use super::*;
-use crate::{sled_disk::SledDisk, types::Payload};
+use crate::{sled_disk::SledDisk, types::Payload, witness::Seen};
 
 fn entry(index: u64, bytes: usize) -> Entry {
     let log_id = LogId::new(CommittedLeaderId::new(1, 1), index);
@@ -9,7 +9,7 @@ fn entry(index: u64, bytes: usize) -> Entry {
 }
 
 fn open(folder: &tempfile::TempDir) -> LogStore {
-    LogStore::new(Arc::new(SledDisk::open(&folder.path().join("log")).unwrap().0), 1)
+    LogStore::new(Arc::new(SledDisk::open(&folder.path().join("log"), true).unwrap().0), 1, None)
 }
 
 #[tokio::test]
@@ -34,4 +34,31 @@ async fn a_crash_between_the_purge_mark_and_the_purge_leaves_a_log_that_ends_at_
     log.set_mark(PURGED, &upto).unwrap();
     let state = log.get_log_state().await.unwrap();
     assert_eq!((state.last_purged_log_id, state.last_log_id), (Some(upto), Some(upto)));
+}
+
+#[test]
+fn a_log_is_whole_or_it_says_what_is_missing() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = open(&folder);
+    log.write_entries((3..=6).map(|index| entry(index, 10))).unwrap();
+    log.set_mark(PURGED, &entry(4, 0).log_id).unwrap();
+    let seen = |vote, last| {
+        let mut seen = Seen::default();
+        (seen.vote, seen.last) = (vote, last);
+        seen
+    };
+    let complaint = |seen: &Seen| log.check_against(seen).expect_err("it is not whole").to_string();
+    log.check_against(&seen(None, Some(entry(6, 0).log_id))).unwrap();
+    assert!(complaint(&seen(None, Some(entry(7, 0).log_id))).contains("durable up to entry 7"));
+    assert!(complaint(&seen(Some(Vote::new(3, 1)), None)).contains("vote"));
+    log.set_mark(VOTE, &Vote::new(3, 1)).unwrap();
+    log.check_against(&seen(Some(Vote::new(3, 1)), None)).unwrap();
+    let taken = log.disk.get(Tree::Log, &key(5, 0)).unwrap();
+    log.remove(&key(5, 0), &key(6, 0)).unwrap();
+    assert!(complaint(&Seen::default()).contains("entry 5 is missing"));
+    log.disk.write(Tree::Log, vec![(key(5, 0).to_vec(), taken)]).unwrap();
+    log.check().unwrap();
+    let other = log.disk.get(Tree::Log, &key(6, 0)).unwrap();
+    log.disk.write(Tree::Log, vec![(key(5, 0).to_vec(), other)]).unwrap();
+    assert!(complaint(&Seen::default()).contains("checksum"));
 }

@@ -14,7 +14,7 @@ use autoradio_store::{
 };
 use bytes::Bytes;
 
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Polls until `probe` gives something.
 pub(crate) async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, mut probe: impl FnMut() -> F) -> T {
@@ -85,14 +85,23 @@ impl Observer for Counter {
 /// Nodes with folders that outlive them.
 pub(crate) struct Cluster {
     wires: Arc<Mutex<Wires>>,
-    folder: tempfile::TempDir,
+    folder: std::path::PathBuf,
+    _temporary: Option<tempfile::TempDir>,
     pub(crate) counters: BTreeMap<NodeId, Arc<Counter>>,
     snapshot_every: u64,
 }
 
 impl Cluster {
     pub(crate) fn empty(snapshot_every: u64) -> Self {
-        Self { wires: Arc::default(), folder: tempfile::tempdir().unwrap(), counters: BTreeMap::new(), snapshot_every }
+        let temporary = tempfile::tempdir().unwrap();
+        let cluster = Self::below(temporary.path(), snapshot_every);
+        Self { _temporary: Some(temporary), ..cluster }
+    }
+
+    /// Nodes whose folders are below one that outlives the cluster.
+    pub(crate) fn below(folder: &std::path::Path, snapshot_every: u64) -> Self {
+        let folder = folder.to_owned();
+        Self { wires: Arc::default(), folder, _temporary: None, counters: BTreeMap::new(), snapshot_every }
     }
 
     /// Voters 1 to `voters`, and a leader.
@@ -112,7 +121,7 @@ impl Cluster {
     }
 
     pub(crate) fn folder(&self, id: NodeId) -> std::path::PathBuf {
-        self.folder.path().join(id.to_string())
+        self.folder.join(id.to_string())
     }
 
     pub(crate) async fn start(&mut self, id: NodeId) -> Result<(), StoreError> {

@@ -67,9 +67,13 @@ async fn a_damaged_identity_or_log_is_refused_with_the_way_out() {
     let db = cluster.folder(1).join("log/db");
     let bytes = std::fs::read(&db).unwrap();
     std::fs::write(&db, vec![0xa5; bytes.len()]).unwrap();
-    let error = cluster.start(1).await.expect_err("a damaged log");
-    assert!(matches!(error, StoreError::Damaged { .. }), "{error}");
-    assert!(error.to_string().contains("join anew"), "{error}");
+    for _ in 0..2 {
+        let error = cluster.start(1).await.expect_err("a damaged log");
+        let StoreError::MovedAside { ref moved_to, node_id: 1, .. } = error else { panic!("{error}") };
+        assert!(moved_to.join("log/db").exists() && !db.exists());
+        assert!(error.to_string().contains("join anew"), "{error}");
+        assert!(matches!(Consensus::identity(&cluster.folder(1)), Err(StoreError::MovedAside { .. })));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -95,5 +99,5 @@ async fn a_damaged_snapshot_is_passed_over_only_while_the_log_leads_on() {
         std::fs::write(&file, bytes).unwrap();
     }
     let error = cluster.start(1).await.expect_err("the log was purged up to the snapshot");
-    assert!(matches!(error, StoreError::Damaged { .. }) && error.to_string().contains("checksum"), "{error}");
+    assert!(matches!(error, StoreError::MovedAside { .. }) && error.to_string().contains("checksum"), "{error}");
 }

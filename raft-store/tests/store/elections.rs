@@ -130,3 +130,53 @@ async fn a_learner_becomes_a_voter_and_a_voter_is_removed() {
     assert_eq!(cluster.node(leader).status().voters, rest);
     assert!(cluster.node(leader).status().learners.is_empty());
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn leadership_is_handed_over_while_writes_go_on_and_none_is_lost() {
+    // Five: more voters than candidate and old leader must be won over.
+    for voters in [3, 5] {
+        let cluster = Cluster::of(voters).await;
+        for round in 0..3 {
+            let old = cluster.leader().await;
+            let target = (1..=voters).find(|id| *id != old).unwrap();
+            let writer = async {
+                for i in 0..20 {
+                    cluster.put(&format!("{round}-{i}"), "v").await;
+                }
+            };
+            let handing = async {
+                let began = std::time::Instant::now();
+                let new = cluster.node(old).hand_over(Some(target), PATIENCE).await.unwrap();
+                println!("{voters} voters: {old} handed over to {new} in {:?}", began.elapsed());
+                assert_eq!(new, target);
+            };
+            tokio::join!(writer, handing);
+            for i in 0..20 {
+                cluster.wait_value(target, &format!("{round}-{i}"), "v").await;
+            }
+        }
+        for id in 1..=voters {
+            cluster.stop(id).await;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_cannot_lead_is_not_handed_leadership() {
+    let mut cluster = Cluster::of(3).await;
+    let leader = cluster.leader().await;
+    cluster.start(4).await.unwrap();
+    cluster.node(leader).set_learner(4, "http://host4:2380".into(), LIMIT).await.unwrap();
+    let learner = cluster.node(leader).hand_over(Some(4), LIMIT).await;
+    assert!(matches!(learner, Err(ConsensusError::Membership(_))), "{learner:?}");
+    let follower = (1..=3).find(|id| *id != leader).unwrap();
+    let elsewhere = cluster.node(follower).hand_over(None, LIMIT).await;
+    assert!(matches!(elsewhere, Err(ConsensusError::NotLeader { .. })), "{elsewhere:?}");
+    assert_eq!(cluster.node(leader).hand_over(Some(leader), LIMIT).await.unwrap(), leader);
+    // A voter that is cut off: it comes to nothing, and the leader leads on.
+    cluster.cut(follower);
+    let dead = cluster.node(leader).hand_over(Some(follower), Duration::from_millis(500)).await;
+    assert!(dead.is_err(), "{dead:?}");
+    cluster.put("a", "1").await;
+    assert_eq!(cluster.leader().await, leader);
+}

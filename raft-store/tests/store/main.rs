@@ -4,5 +4,6 @@
 mod cluster;
 mod disk;
 mod elections;
+mod power;
 
 pub(crate) use cluster::{Cluster, PATIENCE, eventually};

@@ -1,6 +1,7 @@
 //! The machine from outside: etcd's semantics, its past faults by name, and a simple model to compare with.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
+mod alarms;
 mod catalog;
 mod faults;
 mod model;
