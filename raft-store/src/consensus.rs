@@ -97,7 +97,7 @@ impl Consensus {
         let (of, who) = (options.clone(), identity.clone());
         let opened = tokio::task::spawn_blocking(move || {
             let Folder { storage, witness, flusher } = open::folder(&of, &who)?;
-            Ok::<_, StoreError>((open::read(&of.dir, who.node_id, storage, Some(witness), observer)?, flusher))
+            Ok::<_, StoreError>((open::read(&of.dir, storage, Some(witness), observer)?, flusher))
         });
         let ((log, state), flusher) = opened
             .await
@@ -118,7 +118,7 @@ impl Consensus {
         transport: Arc<dyn Transport>,
         observer: Arc<dyn Observer>,
     ) -> Result<Self, StoreError> {
-        let (log, state) = open::read(&options.dir, identity.node_id, storage, None, observer)?;
+        let (log, state) = open::read(&options.dir, storage, None, observer)?;
         Self::run(&options, &identity, transport, log, state, None).await
     }
 
@@ -137,7 +137,7 @@ impl Consensus {
         let config = open::config(options, identity).validate().map_err(|e| wrong(&e))?;
         let unheard_max_ms = (options.election.1 * UNHEARD_ELECTIONS).as_millis().try_into().unwrap_or(u64::MAX);
         let (machine, applied, chosen) = (state.machine(), state.reached(), Chosen::default());
-        let network = Network { transport: transport.clone(), durable: log.durable(), chosen: chosen.clone() };
+        let network = Network { transport: transport.clone(), chosen: chosen.clone() };
         let raft = Raft::new(identity.node_id, Arc::new(config), network, log, state)
             .await
             // The log was read through before: this is the disk's failure.

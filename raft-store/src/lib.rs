@@ -5,7 +5,6 @@ mod aside;
 mod barrier;
 mod consensus;
 mod disk;
-mod durable;
 mod error;
 mod files;
 mod flusher;

@@ -13,14 +13,12 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use autoradio_machine::NodeId;
 use openraft::{LogState, OptionalSend, RaftLogReader, StorageIOError, storage::LogFlushed, storage::RaftLogStorage};
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::sync::oneshot;
 
 use crate::{
     disk::{Disk, Done, Tree},
-    durable::Durable,
     types::{Entry, LogId, StorageError, TypeConfig, Vote},
     witness::Witness,
 };
@@ -41,10 +39,6 @@ const PURGED: &str = "purged";
 #[derive(Clone)]
 pub(crate) struct LogStore {
     disk: Arc<dyn Disk>,
-    node_id: NodeId,
-    /// Whether the vote that was saved last makes this node the leader.
-    leads: bool,
-    durable: Durable,
     /// Told of what became durable, on the thread that makes it so.
     witness: Option<Arc<Mutex<Witness>>>,
 }
@@ -52,14 +46,8 @@ pub(crate) struct LogStore {
 const UNPOISONED: &str = "nothing panics while it holds the witness";
 
 impl LogStore {
-    pub(crate) fn new(disk: Arc<dyn Disk>, node_id: NodeId, witness: Option<Witness>) -> Self {
-        let witness = witness.map(|witness| Arc::new(Mutex::new(witness)));
-        Self { disk, node_id, leads: false, durable: Durable::default(), witness }
-    }
-
-    /// What is only on its way to the disk, for who must wait for it.
-    pub(crate) fn durable(&self) -> Durable {
-        self.durable.clone()
+    pub(crate) fn new(disk: Arc<dyn Disk>, witness: Option<Witness>) -> Self {
+        Self { disk, witness: witness.map(|witness| Arc::new(Mutex::new(witness))) }
     }
 
     /// The last entry that was purged, from which a snapshot must take over.
@@ -211,13 +199,9 @@ impl RaftLogStorage<TypeConfig> for LogStore {
     }
 
     async fn save_vote(&mut self, vote: &Vote) -> Result<(), StorageError> {
-        // Not the leader until the vote is durable, which everything written before it is then, too.
-        self.leads = false;
         self.set_mark(VOTE, vote).map_err(writing)?;
-        let (noted, vote) = (*vote, *vote);
-        self.synced(move |witness| witness.note(Some(noted), None)).await.map_err(writing)?;
-        self.leads = vote.is_committed() && vote.leader_id().voted_for() == Some(self.node_id);
-        Ok(())
+        let vote = *vote;
+        self.synced(move |witness| witness.note(Some(vote), None)).await.map_err(writing)
     }
 
     async fn read_vote(&mut self) -> Result<Option<Vote>, StorageError> {
@@ -241,19 +225,8 @@ impl RaftLogStorage<TypeConfig> for LogStore {
         I: IntoIterator<Item = Entry> + OptionalSend,
         I::IntoIter: OptionalSend,
     {
-        let entries: Vec<Entry> = entries.into_iter().collect();
-        let first = entries.first().map(|entry| entry.log_id.index);
         let last = self.write_entries(entries).map_err(writing)?;
-        let note = move |witness: &mut Witness| witness.note(None, last);
-        let Some(first) = first.filter(|_| self.leads) else {
-            self.sync(note, Box::new(|result| callback.log_io_completed(result)));
-            return Ok(());
-        };
-        self.durable.begun(first).map_err(writing)?;
-        let durable = self.durable.clone();
-        self.sync(note, Box::new(move |result| durable.ended(&result)));
-        // What must wait for the disk does so there.
-        callback.log_io_completed(Ok(()));
+        self.sync(move |witness| witness.note(None, last), Box::new(|result| callback.log_io_completed(result)));
         Ok(())
     }
 

@@ -17,7 +17,6 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
     RpcKind, Transport, TransportError,
-    durable::Durable,
     handover::Chosen,
     types::{Peer, TypeConfig},
 };
@@ -32,7 +31,6 @@ type RpcError<E> = RPCError<NodeId, Peer, RaftError<NodeId, E>>;
 /// Makes connections; they are cheap, since the transport pools.
 pub(crate) struct Network {
     pub(crate) transport: Arc<dyn Transport>,
-    pub(crate) durable: Durable,
     pub(crate) chosen: Chosen,
 }
 
@@ -41,7 +39,6 @@ pub(crate) struct Connection {
     target: NodeId,
     peer: Peer,
     transport: Arc<dyn Transport>,
-    durable: Durable,
     chosen: Chosen,
 }
 
@@ -49,8 +46,7 @@ impl RaftNetworkFactory<TypeConfig> for Network {
     type Network = Connection;
 
     async fn new_client(&mut self, target: NodeId, node: &Peer) -> Connection {
-        let (transport, durable, chosen) = (self.transport.clone(), self.durable.clone(), self.chosen.clone());
-        Connection { target, peer: node.clone(), transport, durable, chosen }
+        Connection { target, peer: node.clone(), transport: self.transport.clone(), chosen: self.chosen.clone() }
     }
 }
 
@@ -97,11 +93,6 @@ impl RaftNetwork<TypeConfig> for Connection {
         rpc: AppendEntriesRequest<TypeConfig>,
         option: RPCOption,
     ) -> Result<AppendEntriesResponse<NodeId>, RPCError<NodeId, Peer, RaftError<NodeId>>> {
-        // Nobody hears of a commit that the leader's own disk does not back yet.
-        let committed = rpc.leader_commit.map_or(0, |id| id.index);
-        let durable = tokio::time::timeout(option.hard_ttl(), self.durable.through(committed)).await;
-        let late = || std::io::Error::from(std::io::ErrorKind::TimedOut);
-        durable.unwrap_or_else(|_| Err(late())).map_err(|e| RPCError::Network(NetworkError::new(&e)))?;
         self.call(RpcKind::Append, &rpc, &option).await
     }
 

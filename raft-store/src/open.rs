@@ -106,16 +106,14 @@ pub(crate) fn panicked(dir: &Path, panic: &str) -> StoreError {
 /// it. Blocks where the files do.
 pub(crate) fn read(
     dir: &Path,
-    node_id: NodeId,
     storage: Storage,
     witness: Option<Witness>,
     observer: Arc<dyn Observer>,
 ) -> Result<(LogStore, StateMachine), StoreError> {
-    let (log, snapshots) = (LogStore::new(storage.disk, node_id, witness), Snapshots::new(storage.files));
+    let (log, snapshots) = (LogStore::new(storage.disk, witness), Snapshots::new(storage.files));
     log.check().map_err(|error| fault(dir, error))?;
     let kept = restore(dir, &log, &snapshots)?;
-    let state = StateMachine::new(kept, snapshots, log.durable(), observer);
-    Ok((log, state))
+    Ok((log, StateMachine::new(kept, snapshots, observer)))
 }
 
 /// The newest snapshot that can be read, if the log still leads on from it.

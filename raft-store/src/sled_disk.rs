@@ -64,10 +64,9 @@ impl SledDisk {
             // Before anything is written in this format.
             _ => {
                 marks.insert(MADE, &[FORMAT]).map_err(|e| damaged(dir, &e))?;
+                sync().map_err(io_error("syncing"))?;
             }
         }
-        // What a process wrote that was killed is read from the system's memory: others rely on it from now on.
-        sync().map_err(io_error("syncing"))?;
         let (flusher, thread) = Flusher::start(Box::new(sync))
             .map_err(|source| StoreError::Io { what: "starting the thread that syncs the log".into(), source })?;
         Ok((Self { log, marks, flusher }, thread))

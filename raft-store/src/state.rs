@@ -15,7 +15,6 @@ use openraft::{
 use crate::{
     Observer,
     applied::Applied,
-    durable::Durable,
     snapshot::{Kept, Snapshots},
     types::{Entry, LogId, Membership, Outcome, Reply, Snapshot, SnapshotMeta, StorageError, TypeConfig},
 };
@@ -28,7 +27,6 @@ pub(crate) struct StateMachine {
     machine: SharedMachine,
     applied: Option<LogId>,
     reached: Applied,
-    durable: Durable,
     membership: Membership,
     snapshots: Snapshots,
     observer: Arc<dyn Observer>,
@@ -40,7 +38,6 @@ impl StateMachine {
     pub(crate) fn new(
         kept: Option<(SnapshotMeta, Machine)>,
         snapshots: Snapshots,
-        durable: Durable,
         observer: Arc<dyn Observer>,
     ) -> Self {
         let (meta, machine) = kept.unwrap_or_default();
@@ -52,7 +49,6 @@ impl StateMachine {
             machine: Arc::new(RwLock::new(machine)),
             applied: meta.last_log_id,
             reached,
-            durable,
             membership: meta.last_membership,
             snapshots,
             observer,
@@ -141,11 +137,6 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
         I: IntoIterator<Item = Entry> + OptionalSend,
         I::IntoIter: OptionalSend,
     {
-        let entries: Vec<Entry> = entries.into_iter().collect();
-        if let Some(last) = entries.last().map(|entry| entry.log_id) {
-            let durable = self.durable.through(last.index).await;
-            durable.map_err(|e| StorageIOError::write_logs(AnyError::new(&e)))?;
-        }
         self.apply_all(entries)
     }
 

@@ -22,9 +22,9 @@ impl StoreBuilder<TypeConfig, LogStore, StateMachine, tempfile::TempDir> for Bui
         let folder = tempfile::tempdir().expect("a temporary folder");
         let options = Options::new(folder.path().join("node"));
         let identity = Identity { cluster_id: 1, node_id: 1 };
-        let of_node = open::folder(&options, &identity).expect("an empty folder opens");
+        let folder_of_node = open::folder(&options, &identity).expect("an empty folder opens");
         let (log, state) =
-            open::read(&options.dir, identity.node_id, of_node.storage, Some(of_node.witness), Arc::new(Nobody))
+            open::read(&options.dir, folder_of_node.storage, Some(folder_of_node.witness), Arc::new(Nobody))
                 .expect("it can be read");
         Ok((folder, log, state))
     }

@@ -9,7 +9,7 @@ fn entry(index: u64, bytes: usize) -> Entry {
 }
 
 fn open(folder: &tempfile::TempDir) -> LogStore {
-    LogStore::new(Arc::new(SledDisk::open(&folder.path().join("log"), true).unwrap().0), 1, None)
+    LogStore::new(Arc::new(SledDisk::open(&folder.path().join("log"), true).unwrap().0), None)
 }
 
 #[tokio::test]
