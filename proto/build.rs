@@ -1,7 +1,9 @@
 //! Compiles the .proto files with protox: no protoc is needed.
 
-const FILES: [&str; 13] = [
-    "proto/peer.proto",
+const PEER: &str = "proto/peer.proto";
+
+/// What clients see: port 2379 serves it, tells of it by reflection, and turns it into JSON.
+const CLIENTS: [&str; 12] = [
     "proto/admin.proto",
     "proto/etcd/mvccpb.proto",
     "proto/etcd/authpb.proto",
@@ -18,7 +20,10 @@ const FILES: [&str; 13] = [
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("cargo:rerun-if-changed=proto");
-    let files = protox::compile(FILES, ["proto"])?;
+    let files = protox::compile(CLIENTS.into_iter().chain([PEER]), ["proto"])?;
     tonic_prost_build::configure().bytes(".").compile_fds(files)?;
+    let mut clients = protox::Compiler::new(["proto"])?;
+    let descriptors = clients.include_imports(true).open_files(CLIENTS)?.encode_file_descriptor_set();
+    std::fs::write(std::path::Path::new(&std::env::var("OUT_DIR")?).join("descriptors.bin"), descriptors)?;
     Ok(())
 }

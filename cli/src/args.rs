@@ -122,8 +122,60 @@ pub(crate) enum Command {
         /// The node's name or id
         node: String,
     },
+    /// Make, list and revoke tokens that let nodes join
+    Token {
+        #[command(subcommand)]
+        command: TokenCommand,
+    },
+    /// What concerns the cluster as a whole
+    Cluster {
+        #[command(subcommand)]
+        command: ClusterCommand,
+    },
     /// Print radioctl's version
     Version,
+}
+
+/// What to do with tokens.
+#[derive(Debug, Subcommand)]
+pub(crate) enum TokenCommand {
+    /// Make a join token: it lets one node in, once; prints it, this once
+    Create {
+        /// How long it is valid, up to 7d
+        #[arg(long, value_name = "TIME", default_value = "60m", value_parser = duration::parse_limit)]
+        ttl: Duration,
+        /// What the node becomes: a learner carries listeners and never votes
+        #[arg(long, value_enum, default_value_t)]
+        role: Role,
+    },
+    /// List tokens, and what became of them
+    List,
+    /// Make a token invalid
+    Revoke {
+        /// Its number, as listed
+        id: String,
+    },
+}
+
+/// What a node becomes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Role {
+    /// A voter, where there are fewer than five.
+    #[default]
+    Voter,
+    /// A learner for good.
+    Learner,
+}
+
+/// What to do with the cluster.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ClusterCommand {
+    /// Change a cluster that was founded without TLS to TLS, without an interruption
+    Secure {
+        /// The longest to wait for all nodes
+        #[arg(long, value_name = "TIME", default_value = "2m", value_parser = duration::parse_limit)]
+        wait: Duration,
+    },
 }
 
 /// A mount's settings.

@@ -10,7 +10,7 @@ use tokio::time::{Instant, timeout_at};
 use tonic::{Response, Status, transport::Channel};
 
 use crate::{
-    args::{Command, Output, Settings},
+    args::{ClusterCommand, Command, Output, Settings},
     clean,
     connect::Target,
     error::{CliError, Effect},
@@ -58,6 +58,8 @@ impl Session {
             Command::ResetPassword { name } => self.reset(name).await,
             Command::Drain { node } => self.set_drained(node, true).await,
             Command::Undrain { node } => self.set_drained(node, false).await,
+            Command::Token { command } => self.token(command).await,
+            Command::Cluster { command: ClusterCommand::Secure { wait } } => self.secure(*wait).await,
             Command::Version => {
                 let version = env!("CARGO_PKG_VERSION");
                 Ok(self.done(|| format!("radioctl {version}\n"), || json::Version { version }))
@@ -162,7 +164,11 @@ impl Session {
     }
 
     /// The outcome in the form that was asked for.
-    fn done<J: serde::Serialize>(&self, table: impl FnOnce() -> String, json: impl FnOnce() -> J) -> Outcome {
+    pub(crate) fn done<J: serde::Serialize>(
+        &self,
+        table: impl FnOnce() -> String,
+        json: impl FnOnce() -> J,
+    ) -> Outcome {
         let text = match self.output {
             Output::Table => table(),
             Output::Json => json::text(&json(), self.one_line) + "\n",
@@ -188,7 +194,7 @@ impl Session {
 type Admin = AdminClient<Channel>;
 
 /// Tells what the server answered from what this side made of a lost connection: only the latter has a source.
-fn failed(what: String, effect: Effect, status: Status) -> CliError {
+pub(crate) fn failed(what: String, effect: Effect, status: Status) -> CliError {
     match std::error::Error::source(&status) {
         Some(source) => {
             let root = std::iter::successors(Some(source), |error| (*error).source()).last();

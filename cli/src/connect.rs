@@ -70,6 +70,16 @@ impl Target {
         Ok(Self::Socket(env("AUTORADIO_ADMIN_SOCKET").unwrap_or_else(|| SOCKET.into()).into()))
     }
 
+    /// Connects, by `deadline` at the latest, by the socket only.
+    pub(crate) async fn connect_to_socket(&self, what: &str, deadline: Instant) -> Result<Channel, CliError> {
+        match self {
+            Self::Socket(path) => by_socket(path.clone(), deadline).await,
+            Self::Servers(..) => Err(CliError::Usage(format!(
+                "{what} works by the daemon's own socket only: run it on a member, without --server (AUTORADIO_SERVER)"
+            ))),
+        }
+    }
+
     /// Connects, by `deadline` at the latest.
     pub(crate) async fn connect(&self, deadline: Instant) -> Result<AdminClient<Channel>, CliError> {
         let channel = match self {

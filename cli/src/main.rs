@@ -11,6 +11,7 @@ mod exit;
 mod json;
 mod render;
 mod tls;
+mod trust;
 
 use std::{
     io::{self, IsTerminal, Write},

@@ -20,4 +20,5 @@ pub mod peer;
 pub mod raft;
 pub mod status;
 pub mod tls;
+pub mod trust;
 pub mod view;

@@ -1,5 +1,7 @@
 //! `autoradio-node`.
 
+mod descriptors;
+
 use std::{io::IsTerminal, process::ExitCode};
 
 use autoradio_node::{
@@ -18,6 +20,7 @@ const QUIET: &str = "h2=warn,hyper=warn,hickory_server=warn,openraft=warn,sled=w
 
 fn main() -> ExitCode {
     autoradio_node::tls::install_provider();
+    let descriptors = descriptors::raise();
     let words = std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
     let variable = |name: &str| std::env::var(name).ok();
     let files = EnvironmentFiles::read(variable);
@@ -25,6 +28,9 @@ fn main() -> ExitCode {
     let cli = Cli::parse_from(with_environment(words, |name| variable(name).or_else(|| files.get(name))));
     if let CliCommand::Run(options) | CliCommand::Init(options) | CliCommand::Join { options, .. } = &cli.command {
         log(options);
+        if let Some(complaint) = descriptors {
+            tracing::warn!("{complaint}");
+        }
         for complaint in &files.complaints {
             tracing::warn!("{complaint}");
         }

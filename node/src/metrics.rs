@@ -44,6 +44,8 @@ pub struct Metrics {
     pub dns_queries_total: Counter,
     /// DNS queries dropped by a bound.
     pub dns_dropped_total: Counter,
+    /// Leaders that this node saw, one after the other.
+    pub leaders_seen_total: Counter,
     /// Starts of the local Icecast.
     pub icecast_starts_total: Counter,
     /// Reconnects of this node's feeds to its local Icecast.
@@ -78,6 +80,7 @@ impl Default for Metrics {
             frames_lost_total: counter("frames_lost", "Frames that nobody had any more"),
             dns_queries_total: counter("dns_queries", "DNS queries answered"),
             dns_dropped_total: counter("dns_dropped", "DNS queries dropped by a bound"),
+            leaders_seen_total: counter("raft_leaders_seen", "Leaders seen, one after the other"),
             icecast_starts_total: counter("icecast_starts", "Starts of the local Icecast"),
             icecast_feeds_total: counter("icecast_feeds", "Connections made to feed the local Icecast"),
             icecast: SharedState::default(),
@@ -133,12 +136,19 @@ impl Metrics {
     /// view, whose labels come and go with mounts).
     #[must_use]
     pub fn render(&self, more: impl FnOnce(&mut Registry)) -> String {
+        self.render_with(more, &Registry::default())
+    }
+
+    /// The same, and a registry of names that are not ours.
+    #[must_use]
+    pub fn render_with(&self, more: impl FnOnce(&mut Registry), foreign: &Registry) -> String {
         let mut text = String::new();
         let mut scrape = Registry::with_prefix("autoradio");
         more(&mut scrape);
         let registry = self.registry.lock().expect("nothing panics while it holds the registry");
         let written = encode_registry(&mut text, &registry)
             .and_then(|()| encode_registry(&mut text, &scrape))
+            .and_then(|()| encode_registry(&mut text, foreign))
             .and_then(|()| encode_eof(&mut text));
         written.expect("writing to a String cannot fail");
         text

@@ -31,7 +31,7 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// `init` on host 1, `join host1` on the others, until every node votes.
+    /// `init` on host 1, `join host1` by tokens on the others, until every node votes.
     #[must_use]
     pub fn up(hosts: usize) -> Self {
         Self::up_with(hosts, &["--icecast", "off"])
@@ -46,7 +46,12 @@ impl Cluster {
             testbed: Testbed::up(hosts),
         };
         for n in 1..=hosts {
-            let job = cluster.launch(n, if n == 1 { &["init"] } else { &["join", "host1"] });
+            let job = if n == 1 {
+                cluster.launch(n, &["init"])
+            } else {
+                let token = cluster.token_file(1, &format!("token{n}"));
+                cluster.launch(n, &["join", "host1", "--token-file", token.to_str().expect("a plain path")])
+            };
             cluster.nodes.push(Some(job));
             cluster.wait_log(n, if n == 1 { "created" } else { "joined in" });
         }
@@ -69,6 +74,16 @@ impl Cluster {
         line.extend(["--listen-client-urls", &clients]);
         line.extend(self.options.iter().map(String::as_str));
         self.testbed.spawn(Host::Node(n), &format!("node{n}.log"), &line)
+    }
+
+    /// `radioctl token create` on node `n`, into a file.
+    #[must_use]
+    pub fn token_file(&self, n: usize, name: &str) -> PathBuf {
+        let (code, token, err) = self.radioctl(n, &["token", "create"]);
+        assert_eq!(code, 0, "token create: {err}");
+        let file = self.testbed.folder("tokens").join(name);
+        std::fs::write(&file, token).expect("the token is written");
+        file
     }
 
     /// A node's admin socket.

@@ -3,6 +3,7 @@
 mod mount;
 mod status;
 mod table;
+mod token;
 mod units;
 
 #[cfg(test)]
@@ -10,6 +11,7 @@ pub(crate) mod example;
 
 pub(crate) use mount::{created, list, reset, show};
 pub(crate) use status::status;
+pub(crate) use token::tokens;
 
 /// What the output can bear.
 #[derive(Clone, Copy, Debug, Default)]

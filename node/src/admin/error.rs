@@ -29,6 +29,7 @@ fn refusal_code(refusal: &Refusal) -> Code {
         Refusal::LeaseExists
         | Refusal::PeerUrlsExist
         | Refusal::MemberNameExists { .. }
+        | Refusal::Trust(_)
         | Refusal::AlreadyInitialised => Code::FailedPrecondition,
         Refusal::Compacted { .. } | Refusal::FutureRevision | Refusal::LeaseTtlTooLarge => Code::OutOfRange,
         Refusal::NoSpace => Code::ResourceExhausted,

@@ -6,11 +6,14 @@ mod password;
 mod present;
 mod service;
 mod settings;
+mod trust;
 
 use autoradio_proto::admin::admin_server::AdminServer;
 use tokio::sync::watch;
 
 use crate::context::Context;
+
+pub use trust::trust_service;
 
 /// The service, for the node behind `context`; it refuses while there is none.
 #[must_use]

@@ -24,13 +24,18 @@ impl AdminService {
     }
 
     fn context(&self) -> Result<Context, Status> {
-        let context = self.context.borrow().clone();
-        context.ok_or_else(|| {
-            Status::failed_precondition(
-                "this node is not part of a cluster; run: autoradio-node init, or autoradio-node join HOST",
-            )
-        })
+        ready(&self.context)
     }
+}
+
+/// The node, once it is part of a cluster.
+pub(super) fn ready(context: &watch::Receiver<Option<Context>>) -> Result<Context, Status> {
+    let context = context.borrow().clone();
+    context.ok_or_else(|| {
+        Status::failed_precondition(
+            "this node is not part of a cluster; run: autoradio-node init, or autoradio-node join HOST",
+        )
+    })
 }
 
 /// The view with the catalog as applied here: the published one may lag a change just made by a moment.

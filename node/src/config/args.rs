@@ -25,8 +25,18 @@ pub enum CliCommand {
     Init(Options),
     /// Join the cluster that HOST is a member of.
     Join {
-        /// Any member: host, host:port or http://host:port of its peer address (port 2380).
+        /// Any member: host or host:port of its peer address (port 2380); http://host:port for a cluster without TLS.
         host: String,
+        /// File with the join token, `-` for standard input [default: systemd's credential join-token, else it is asked
+        /// for on the terminal].
+        #[arg(long, value_name = "FILE")]
+        token_file: Option<PathBuf>,
+        /// Refused: every user of the machine reads command lines.
+        #[arg(long, hide = true)]
+        token: Option<String>,
+        /// Refused, too.
+        #[arg(hide = true)]
+        extra: Option<String>,
         /// Everything else.
         #[command(flatten)]
         options: Options,

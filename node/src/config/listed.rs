@@ -16,7 +16,7 @@ pub(super) fn initial_cluster(text: &str) -> Result<Vec<(String, String)>, Confi
     let mut list: Vec<(String, String)> = Vec::new();
     for part in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {
         let (name, at) = part.split_once('=').ok_or_else(|| wrong(OPTION, part, "give name=http://host:2380"))?;
-        let at = url(OPTION, at, &[Scheme::Http])?;
+        let at = url(OPTION, at, &[Scheme::Https, Scheme::Http])?;
         if list.iter().any(|(known, known_at)| (known == name && !name.is_empty()) || *known_at == at) {
             return Err(wrong(OPTION, part, "each name and each URL may be given once"));
         }

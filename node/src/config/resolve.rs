@@ -14,6 +14,9 @@ use super::{
     urls::{Scheme, listen_urls, urls},
 };
 
+/// Peers are reached by TLS, or without where the administrator says so.
+const PEERS: [Scheme; 2] = [Scheme::Https, Scheme::Http];
+
 /// The longest `--hold`: what a player's patience and the memory for a mount allow.
 const HOLD_MAX: Duration = Duration::from_secs(3_600);
 
@@ -43,10 +46,13 @@ pub fn resolve(options: &Options, facts: &Facts) -> Result<Config, ConfigError> 
     let peer_ip = options.peer_ip.or(public_ips.first().copied()).unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
     let peer_listen = peer_listen(options)?;
     let peer_port = peer_listen.first().map_or(2380, SocketAddr::port);
-    let given_peer_urls = urls("initial-advertise-peer-urls", &options.initial_advertise_peer_urls, &[Scheme::Http])?;
-    let default_peer_urls = vec![format!("http://{}", SocketAddr::new(peer_ip, peer_port))];
+    let given_peer_urls = urls("initial-advertise-peer-urls", &options.initial_advertise_peer_urls, &PEERS)?;
+    let list = options.initial_cluster.as_deref().unwrap_or_default();
+    // A list says whether its cluster has TLS; a node that was made says it by its certificate, whatever stands here.
+    let scheme = if list.contains("=http://") { Scheme::Http } else { Scheme::Https };
+    let default_peer_urls = vec![scheme.of(&SocketAddr::new(peer_ip, peer_port).to_string())];
     let clients = client_tls::resolve(options, facts, peer_ip)?;
-    let initial_cluster = super::listed::initial_cluster(options.initial_cluster.as_deref().unwrap_or_default())?;
+    let initial_cluster = super::listed::initial_cluster(list)?;
     let (name, peer_urls) = super::listed::own(options, facts, &initial_cluster, given_peer_urls, default_peer_urls)?;
     let domain = options.domain.as_deref().map(domain).transpose()?;
     Ok(Config {
@@ -107,7 +113,7 @@ fn peer_listen(options: &Options) -> Result<Vec<SocketAddr>, ConfigError> {
     if options.listen_peer_urls.is_empty() {
         return Ok(vec![SocketAddr::new(options.peer_ip.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)), 2380)]);
     }
-    let listen = listen_urls("listen-peer-urls", &options.listen_peer_urls, &[Scheme::Http])?;
+    let listen = listen_urls("listen-peer-urls", &options.listen_peer_urls, &PEERS)?;
     Ok(listen.into_iter().map(|(_, at)| at).collect())
 }
 

@@ -33,7 +33,7 @@ fn config(arguments: &[&str]) -> Result<Config, String> {
 fn nothing_given_is_enough() {
     let config = config(&[]).unwrap();
     assert_eq!(config.name, "host1");
-    assert_eq!(config.peer_urls, ["http://203.0.113.1:2380"]);
+    assert_eq!(config.peer_urls, ["https://203.0.113.1:2380"]);
     assert_eq!(config.client_urls, ["http://127.0.0.1:2379"]);
     assert_eq!(config.peer_listen, ["0.0.0.0:2380".parse().unwrap()]);
     assert_eq!(config.http_listen.len(), 2);
@@ -98,7 +98,6 @@ fn each_wrong_option_says_what_would_be_right() {
     insta::assert_snapshot!(error("--hold=soon"), @r#"--hold "soon": give a time, as 30s, 2m or 500ms"#);
     insta::assert_snapshot!(error("--icecast=icecast2"), @r#"--icecast "icecast2": give auto, off, or the program's whole path"#);
     insta::assert_snapshot!(error("--http-listen=80"), @r#"--http-listen "80": give ADDR:PORT, as 0.0.0.0:80 or [::]:80"#);
-    insta::assert_snapshot!(error("--listen-peer-urls=https://1.2.3.4:2380"), @r#"--listen-peer-urls "https://1.2.3.4:2380": TLS is not supported by this version; use http://"#);
     insta::assert_snapshot!(error("--initial-cluster=a"), @r#"--initial-cluster "a": give name=http://host:2380"#);
     insta::assert_snapshot!(error("--initial-cluster=a=http://a:1,a=http://b:1"), @r#"--initial-cluster "a=http://b:1": each name and each URL may be given once"#);
     insta::assert_snapshot!(error("--name=a b"), @r#"--name "a b": use 1 to 63 letters, digits, dashes, dots; it is also a name in DNS"#);

@@ -4,8 +4,9 @@ use std::{net::SocketAddr, sync::Arc};
 
 use axum::{
     Json, Router,
-    extract::{Query, State},
+    extract::State,
     http::{HeaderMap, StatusCode, Uri, header::CONTENT_TYPE},
+    middleware::map_response,
     response::{IntoResponse, Response},
     routing::get,
 };
@@ -13,19 +14,26 @@ use tokio::net::TcpListener;
 use tonic::service::Routes;
 
 use super::{
-    StartError,
+    StartError, health,
     http::{Limits, Listener, Port},
     ports,
 };
-use crate::{admin, config::Config, context::Context, etcd, tls::LiveServer};
+use crate::{admin, config::Config, context::Context, etcd, status, tls::LiveServer};
 
 /// Serves clients on these listeners until the node stops.
 pub(super) fn start(context: &Context, listeners: Listeners) {
     let (_, ready) = tokio::sync::watch::channel(Some(context.clone()));
     let grpc = etcd::add_services(Routes::new(admin::service(ready)), context).prepare().into_axum_router();
-    let plain = Router::new().route("/health", get(health)).route("/version", get(version)).with_state(context.clone());
+    let plain = Router::new()
+        .route("/health", get(health::health))
+        .route("/version", get(version))
+        .route("/metrics", get(metrics))
+        .with_state(context.clone());
     let v2 = crate::etcd_v2::router(context.clone());
-    let router = plain.merge(grpc.reset_fallback()).merge(v2).fallback(unknown);
+    let grpc = grpc.reset_fallback().layer(map_response(etcd::words::translate));
+    let gateway = etcd::gateway::router(&grpc.clone().fallback(unknown));
+    let router = plain.merge(gateway).merge(grpc).merge(v2).fallback(unknown);
+    context.tasks.spawn(etcd::metrics::count_leaders(context.clone()));
     let port = Port::new(router, Limits::USUAL, context.stop.clone());
     for listener in listeners.plain {
         warn_if_open(&listener);
@@ -73,34 +81,12 @@ fn warn_if_open(listener: &TcpListener) {
     }
 }
 
-#[derive(serde::Deserialize)]
-struct HealthQuery {
-    #[serde(default)]
-    serializable: bool,
-    /// An alarm that is not to count.
-    #[serde(default)]
-    exclude: String,
-}
-
-/// As etcd: no alarm stands and a linearizable read succeeds, unless `?serializable=true` asks about this node alone.
-async fn health(State(context): State<Context>, Query(query): Query<HealthQuery>) -> Response {
-    let reason = match alarm(&context, &query.exclude) {
-        Some(name) => Some(format!("ALARM {name}")),
-        None if query.serializable => None,
-        None => context.raft.barrier().await.err().map(|error| error.to_string()),
-    };
-    let (code, healthy) = match reason {
-        None => (StatusCode::OK, "true"),
-        Some(_) => (StatusCode::SERVICE_UNAVAILABLE, "false"),
-    };
-    let reason = reason.unwrap_or_default();
-    (code, Json(serde_json::json!({ "health": healthy, "reason": reason }))).into_response()
-}
-
-/// The first alarm that stands, in etcd's words.
-fn alarm(context: &Context, exclude: &str) -> Option<&'static str> {
-    let alarms = context.raft.read(autoradio_machine::Machine::alarms);
-    alarms.iter().map(|alarm| etcd::alarms::name(alarm.kind)).find(|name| *name != exclude)
+/// What the front's `/metrics` has, and etcd's well-known names.
+async fn metrics(State(context): State<Context>) -> Response {
+    let (view, raft) = (context.view.now(), context.raft.status());
+    let etcds = etcd::metrics::registry(&context).await;
+    let text = context.metrics.render_with(|registry| status::register(registry, &view, Some(&raft)), &etcds);
+    ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
 }
 
 /// The versions that etcd's clients look for, and our own.

@@ -56,6 +56,18 @@ pub enum StartError {
     /// The consensus.
     #[error("the consensus did not start: {0}")]
     Consensus(#[from] ConsensusError),
+    /// Two nodes with one id.
+    #[error("{0}")]
+    Twin(String),
+    /// Keys and certificates.
+    #[error(transparent)]
+    Trust(#[from] crate::trust::TrustError),
+    /// A list of TLS peers, without a CA that they have in common.
+    #[error(
+        "https:// in --initial-cluster: a list cannot found a cluster with TLS, since its nodes have no CA in common; run \
+         autoradio-node init on one, radioctl token create there, and autoradio-node join on the others"
+    )]
+    ListedTls,
     /// Not let in.
     #[error(transparent)]
     Join(#[from] JoinError),

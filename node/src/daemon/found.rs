@@ -4,13 +4,15 @@ use std::{collections::BTreeMap, time::Duration};
 
 use autoradio_proto::peer::JoinReply;
 use autoradio_store::{Consensus, Identity, StoreError};
+use rcgen::KeyPair;
 use tokio::{task::JoinSet, time::Instant};
 
 use super::{Birth, FirstMember, Start, StartError};
 use crate::{
     config::{ClusterState, Config},
-    peer::{self, Applicant, JoinError},
+    peer::{self, Applicant, JoinError, Joined},
     raft::Backoff,
+    trust::{self, Authority, CERTIFICATE_LIFE, Credentials, JoinToken, Keyring, PeerName, TrustError},
 };
 
 /// How long listed members, or the one named, are asked again before a join is given up.
@@ -38,6 +40,9 @@ pub(super) fn raft_dir(config: &Config) -> std::path::PathBuf {
 /// The identity on disk, if there is one.
 fn on_disk(config: &Config) -> Result<Option<Found>, StartError> {
     let io = |source| StartError::DataDir { dir: config.data_dir.clone(), source };
+    if let Some(words) = super::twin::condemned(&config.data_dir).map_err(io)? {
+        return Err(StartError::Twin(words));
+    }
     let birth = Birth::load(&config.data_dir).map_err(io)?;
     // The birth file is written first: a crash before the identity was leaves it alone.
     let lives = match Consensus::identity(&raft_dir(config)) {
@@ -68,18 +73,42 @@ pub(super) async fn find(config: &Config, start: &Start) -> Result<Found, StartE
     let birth = match (start, found) {
         (Start::Found, Some(found)) => return Ok(found),
         (_, Some(found)) => return Err(StartError::AlreadyMember { cluster_id: found.identity.cluster_id }),
-        (Start::Init, None) => alone(config)?,
-        (Start::Join(host), None) => join(config, vec![peer_url(host)], false).await?,
-        (Start::Found, None) => listed(config).await?,
+        (start, None) => {
+            // What a node before this one had in the folder is not this one's.
+            Keyring::forget(&config.data_dir)?;
+            make(config, start).await?
+        }
     };
     birth.store(&config.data_dir).map_err(|source| StartError::DataDir { dir: config.data_dir.clone(), source })?;
     Ok(Found { identity: birth.identity.clone(), birth: Some(birth) })
 }
 
+async fn make(config: &Config, start: &Start) -> Result<Birth, StartError> {
+    match start {
+        Start::Init => alone(config),
+        Start::Join(host) => join(config, vec![peer_url(host)], false).await,
+        Start::JoinByToken(host, token) => join_by_token(config, &peer_url(host), token).await,
+        Start::Found => listed(config).await,
+    }
+}
+
 fn alone(config: &Config) -> Result<Birth, StartError> {
-    let mut random = [0; 16];
-    getrandom::fill(&mut random).map_err(|error| StartError::Random(error.to_string()))?;
-    Ok(Birth::alone(random, &config.name, &own_url(config)))
+    let birth = Birth::alone(trust::random()?, &config.name, &own_url(config));
+    if own_url(config).starts_with("https://") {
+        let now_s = trust::now_ms() / 1_000;
+        let authority = Authority::create(birth.identity.cluster_id, now_s)?;
+        let key = new_key()?;
+        let name = PeerName::from(&birth.identity);
+        let issued = authority.issue(name, key.public_key_raw(), now_s, CERTIFICATE_LIFE)?;
+        let credentials = Credentials::new(&key, issued, authority.certificate().clone())?;
+        Keyring::found(&config.data_dir, &credentials, Some(&authority))?;
+    }
+    Ok(birth)
+}
+
+fn new_key() -> Result<KeyPair, TrustError> {
+    let failed = |error: rcgen::Error| TrustError::Crypto { what: "making this node's key", reason: error.to_string() };
+    KeyPair::generate().map_err(failed)
 }
 
 fn own_url(config: &Config) -> String {
@@ -100,6 +129,9 @@ async fn listed(config: &Config) -> Result<Birth, StartError> {
         || config.initial_cluster.iter().any(|(name, _)| name.is_empty());
     if existing || any_lives(&others).await {
         return join(config, others, true).await;
+    }
+    if config.initial_cluster.iter().any(|(_, url)| url.starts_with("https://")) {
+        return Err(StartError::ListedTls);
     }
     Birth::listed(&config.initial_cluster_token, &config.initial_cluster, &config.name)
         .ok_or_else(|| StartError::NotListed { name: config.name.clone() })
@@ -148,6 +180,31 @@ async fn join(config: &Config, urls: Vec<String>, must_be_added: bool) -> Result
     }
 }
 
+/// Asks the member at `url` to let this node in by a token, until it does or refuses.
+async fn join_by_token(config: &Config, url: &str, token: &JoinToken) -> Result<Birth, StartError> {
+    let applicant = Applicant { name: config.name.clone(), peer_urls: config.peer_urls.clone(), must_be_added: false };
+    // One key for all tries: a token is used up by it, and the same key gets the same answer.
+    let key = Keyring::joining_key(&config.data_dir)?;
+    let deadline = Instant::now() + JOIN_LIMIT;
+    let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(3));
+    loop {
+        let last = match peer::join_by_token(url, &applicant, token, &key).await {
+            Ok(Joined { reply, issued, ca }) => {
+                let birth = from_reply(reply);
+                Keyring::found(&config.data_dir, &Credentials::new(&key, issued, ca)?, None)?;
+                return Ok(birth);
+            }
+            Err(JoinError::Unreachable { url, reason }) => JoinError::Unreachable { url, reason }.to_string(),
+            Err(error) => return Err(error.into()),
+        };
+        tracing::info!("not let in yet: {last}; asking again");
+        if Instant::now() >= deadline {
+            return Err(StartError::NobodyAnswered { urls: url.into(), limit: JOIN_LIMIT, last });
+        }
+        tokio::time::sleep(backoff.step()).await;
+    }
+}
+
 fn from_reply(reply: JoinReply) -> Birth {
     let members = reply.members.into_iter().map(|member| FirstMember {
         id: member.node_id,
@@ -158,15 +215,16 @@ fn from_reply(reply: JoinReply) -> Birth {
     Birth { identity, founder: false, members: members.collect() }
 }
 
-/// The peer URL for what people write: `host`, `host:port`, `http://host:port`.
+/// The peer URL for what people write: `host`, `host:port`, `https://host:port`, and `http://` where it is meant.
 pub(super) fn peer_url(host: &str) -> String {
-    let bare = host.strip_prefix("http://").unwrap_or(host).trim_end_matches('/');
+    let (scheme, bare) = host.split_once("://").unwrap_or(("https", host));
+    let bare = bare.trim_end_matches('/');
     let bare = match bare.parse::<std::net::Ipv6Addr>() {
         Ok(ip) => format!("[{ip}]"),
         Err(_) => bare.to_owned(),
     };
     let has_port = bare.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok()) && !bare.ends_with(']');
-    if has_port { format!("http://{bare}") } else { format!("http://{bare}:2380") }
+    if has_port { format!("{scheme}://{bare}") } else { format!("{scheme}://{bare}:2380") }
 }
 
 /// The peer URLs to begin with.
@@ -181,13 +239,14 @@ mod tests {
     #[test]
     fn hosts_are_taken_as_people_write_them() {
         for (host, url) in [
-            ("host1", "http://host1:2380"),
-            ("host1:1234", "http://host1:1234"),
+            ("host1", "https://host1:2380"),
+            ("host1:1234", "https://host1:1234"),
             ("http://host1:2380/", "http://host1:2380"),
-            ("10.0.0.1", "http://10.0.0.1:2380"),
-            ("fd00::1", "http://[fd00::1]:2380"),
-            ("[fd00::1]", "http://[fd00::1]:2380"),
-            ("[fd00::1]:99", "http://[fd00::1]:99"),
+            ("https://host1", "https://host1:2380"),
+            ("10.0.0.1", "https://10.0.0.1:2380"),
+            ("fd00::1", "https://[fd00::1]:2380"),
+            ("[fd00::1]", "https://[fd00::1]:2380"),
+            ("[fd00::1]:99", "https://[fd00::1]:99"),
         ] {
             assert_eq!(peer_url(host), url);
         }

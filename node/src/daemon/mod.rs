@@ -5,6 +5,7 @@ mod birth;
 mod client_port;
 mod error;
 mod found;
+mod health;
 mod http;
 mod node;
 mod notify;
@@ -15,6 +16,7 @@ mod ready;
 mod setup;
 mod socket;
 mod strangers;
+mod twin;
 
 pub use birth::{Birth, FirstMember};
 pub use error::StartError;

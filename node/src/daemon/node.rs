@@ -8,15 +8,16 @@ use autoradio_store::{Consensus, Options, Role};
 use tokio::{net::TcpListener, sync::watch, time::timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{Birth, StartError, client_port, found, parts, ports, ready, strangers};
+use super::{Birth, StartError, client_port, found, parts, ports, ready, strangers, twin};
 use crate::{
     config::Config,
     context::Context,
     etcd::WatchHub,
     metrics::Metrics,
     onair::OnAir,
-    peer::{self, Loads, Peers},
+    peer::{self, Loads, Peers, Process},
     raft::{self, Backoff, CatalogObserver, PeerTransport, RaftHandle},
+    trust::{JoinToken, Keyring, Wire},
     view::{self, ViewHandle},
 };
 
@@ -24,6 +25,10 @@ use crate::{
 const SNAPSHOT_EVERY_ENTRIES: u64 = 5_000;
 /// See [`SNAPSHOT_EVERY_ENTRIES`].
 const KEEP_ENTRIES: u64 = 2_000;
+
+/// What a node without TLS says at every start.
+const PLAIN: &str = "connections between the nodes of this cluster are not encrypted, nor does anybody prove who he is: \
+    whoever reaches port 2380 owns the cluster. Turn it to TLS, without an interruption, by: radioctl cluster secure";
 
 /// How long tasks are given to end.
 const TASKS_STOP: Duration = Duration::from_secs(5);
@@ -42,8 +47,10 @@ pub enum Start {
     Found,
     /// As the first member of a new cluster.
     Init,
-    /// As a member of the cluster that this host is of.
+    /// As a member of the cluster that this host is of, without TLS.
     Join(String),
+    /// As a member of the cluster that this host is of, by a join token.
+    JoinByToken(String, JoinToken),
 }
 
 /// A node that runs. Dropping it without [`Node::stop`] leaves its tasks to the runtime.
@@ -149,7 +156,11 @@ impl Core {
         let watch_hub = Arc::new(WatchHub::default());
         let (observer, catalog) = CatalogObserver::channel(vec![watch_hub.clone()]);
         let first = found::first_urls(found.birth.as_ref());
-        let peers = Peers::new(found.identity.clone(), first, catalog.clone());
+        let keyring = Keyring::open(&config.data_dir, &found.identity)?;
+        if keyring.wire() == Wire::Plain {
+            tracing::warn!("{PLAIN}");
+        }
+        let peers = Peers::new(found.identity.clone(), keyring, first, catalog.clone());
         let transport = Arc::new(PeerTransport::new(peers.clone()));
         let options = Options {
             dir: found::raft_dir(&config),
@@ -164,6 +175,7 @@ impl Core {
         let raft =
             RaftHandle::new(consensus, found.identity.clone(), peers.clone(), catalog, config.keeping.quota_bytes);
         let loads = Loads::new(found.identity.node_id);
+        let process = Process::new()?;
         let (pictures, view) = ViewHandle::channel(view::picture(&raft, &loads));
         let context = Context {
             config,
@@ -177,7 +189,8 @@ impl Core {
             tasks: TaskTracker::new(),
         };
         let (core_stop, core_tasks) = (CancellationToken::new(), TaskTracker::new());
-        let spawn = CoreTasks { context: &context, loads: &loads, stop: &core_stop, tasks: &core_tasks };
+        let spawn =
+            CoreTasks { context: &context, loads: &loads, process: &process, stop: &core_stop, tasks: &core_tasks };
         spawn.serve(listeners);
         spawn.consensus_tasks();
         spawn.tell_and_show(pictures);
@@ -237,6 +250,7 @@ async fn settle(context: &Context, birth: &Birth) {
 struct CoreTasks<'a> {
     context: &'a Context,
     loads: &'a Loads,
+    process: &'a Process,
     stop: &'a CancellationToken,
     tasks: &'a TaskTracker,
 }
@@ -262,6 +276,7 @@ impl CoreTasks<'_> {
         self.tasks.spawn(raft::steward(raft(), self.loads.clone(), stop()));
         let retention = self.context.config.keeping.retention;
         self.tasks.spawn(raft::compact_by_itself(raft(), retention, stop()));
+        self.tasks.spawn(peer::keep_trust(raft(), stop()));
         self.tasks.spawn(raft::publish_self(raft(), self.context.config.clone(), stop()));
         // Ends with the parts: origins hang on it, and it says good-bye through the consensus.
         self.context.tasks.spawn(raft::hold_node_lease(raft(), self.context.stop.clone()));
@@ -283,6 +298,7 @@ impl CoreTasks<'_> {
             raft(),
             loads.clone(),
             reports,
+            self.process.clone(),
             self.tasks.clone(),
             stop.clone(),
         );
@@ -293,17 +309,14 @@ impl CoreTasks<'_> {
     fn watch_fatal(&self) -> watch::Receiver<Option<String>> {
         let (sender, receiver) = watch::channel(None);
         let (mut status, stop) = (self.context.raft.watch_status(), self.stop.clone());
+        let (process, data_dir) = (self.process.clone(), self.context.config.data_dir.clone());
         self.tasks.spawn(async move {
-            loop {
-                if let Some(reason) = status.borrow_and_update().fatal.clone() {
-                    sender.send_replace(Some(reason));
-                    return;
-                }
-                match stop.run_until_cancelled(status.changed()).await {
-                    Some(Ok(())) => {}
-                    _ => return,
-                }
-            }
+            let reason = tokio::select! {
+                () = stop.cancelled() => return,
+                () = process.has_twin() => twin::condemn(&data_dir),
+                Ok(status) = status.wait_for(|status| status.fatal.is_some()) => status.fatal.clone(),
+            };
+            sender.send_replace(reason);
         });
         receiver
     }

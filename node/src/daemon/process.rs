@@ -1,16 +1,23 @@
 //! The process: command line in, exit code out.
 
-use std::{path::Path, process::ExitCode, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::Duration,
+};
 
-use autoradio_proto::admin::{InitRequest, JoinRequest, SetupReply, setup_client::SetupClient};
+use autoradio_proto::admin::{InitRequest, JoinRequest, SetupReply, StateRequest, setup_client::SetupClient};
 use autoradio_store::StoreError;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{Daemon, SetupError, Start, StartError, found, notify, socket};
-use crate::config::{
-    Config, Facts,
-    args::{CliCommand, Options},
-    resolve,
+use crate::{
+    config::{
+        Config, Facts,
+        args::{CliCommand, Options},
+        resolve,
+    },
+    trust::read_token,
 };
 
 /// The consensus stopped for good: systemd starts the process again.
@@ -38,6 +45,14 @@ pub fn exit_code(error: &anyhow::Error) -> ExitCode {
     }
 }
 
+/// What a token in the command line is answered with.
+const IN_ARGV: &str = "a join token does not belong into a command line or the environment, where others read it: leave \
+    it out and it is asked for, or give it by --token-file FILE (- for standard input). The one that was given may have \
+    been seen: radioctl token revoke, on a member";
+
+/// How long a daemon is given to say whether it is a member.
+const STATE_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// Longer than the daemon gives itself to become a node.
 const RPC_TIMEOUT: Duration = Duration::from_secs(140);
 
@@ -46,7 +61,7 @@ const RPC_TIMEOUT: Duration = Duration::from_secs(140);
 /// # Errors
 /// Why it could not be carried out, for the person who ran it.
 pub async fn run(command: CliCommand) -> anyhow::Result<ExitCode> {
-    let (options, start) = match command {
+    let (options, join) = match command {
         CliCommand::Version => {
             println!("autoradio-node {}", env!("CARGO_PKG_VERSION"));
             return Ok(ExitCode::SUCCESS);
@@ -55,28 +70,30 @@ pub async fn run(command: CliCommand) -> anyhow::Result<ExitCode> {
             crate::demo::run(seconds).await?;
             return Ok(ExitCode::SUCCESS);
         }
-        CliCommand::Run(options) => (options, Start::Found),
-        CliCommand::Init(options) => (options, Start::Init),
-        CliCommand::Join { host, options } => (options, Start::Join(host)),
+        CliCommand::Run(options) => return serve(configure(&options)?).await,
+        CliCommand::Init(options) => (options, None),
+        CliCommand::Join { host, token_file, token, extra, options } => {
+            anyhow::ensure!(token.is_none() && extra.is_none(), "{IN_ARGV}");
+            (options, Some((host, token_file)))
+        }
     };
     let config = configure(&options)?;
-    if start == Start::Found {
-        return serve(config).await;
+    if is_member_already(&config).await? {
+        return Ok(ExitCode::SUCCESS);
     }
+    let start = match join {
+        None => Start::Init,
+        Some((host, token_file)) => how_to_join(host, token_file.as_deref())?,
+    };
     if let Some(path) = &config.admin_socket
         && let Some(reply) = ask_daemon(path, &start).await?
     {
-        tell(&reply, &config.name, &start);
-        return Ok(ExitCode::SUCCESS);
-    }
-    if let Some(found) = found::on_disk_for(&config, &start)? {
-        let cluster = autoradio_machine::hex_id(found.identity.cluster_id);
-        println!("{} is a member of cluster {cluster} already; start it with: autoradio-node run", config.name);
+        tell(&reply, &config, &start);
         return Ok(ExitCode::SUCCESS);
     }
     let daemon = Daemon::open(config.clone()).await?;
     match daemon.start(start.clone()).await {
-        Ok(reply) => tell(&reply, &config.name, &start),
+        Ok(reply) => tell(&reply, &config, &start),
         Err(error @ SetupError::NotSettled { .. }) => eprintln!("autoradio-node: {error}"),
         Err(error) => {
             daemon.stop().await;
@@ -84,6 +101,34 @@ pub async fn run(command: CliCommand) -> anyhow::Result<ExitCode> {
         }
     }
     until_the_end(daemon).await
+}
+
+/// Whether there is nothing to do: here, or in the daemon that runs.
+async fn is_member_already(config: &Config) -> anyhow::Result<bool> {
+    if let Some(path) = &config.admin_socket
+        && let Some(channel) = socket::connect(path).await?
+    {
+        let mut daemon = SetupClient::new(channel);
+        let state = tokio::time::timeout(STATE_TIMEOUT, daemon.state(StateRequest {})).await??.into_inner();
+        if state.initialised {
+            println!("{} is a member of cluster {} already", state.name, state.cluster_id);
+        }
+        return Ok(state.initialised);
+    }
+    let Some(found) = found::on_disk_for(config, &Start::Init)? else { return Ok(false) };
+    let cluster = autoradio_machine::hex_id(found.identity.cluster_id);
+    println!("{} is a member of cluster {cluster} already; start it with: autoradio-node run", config.name);
+    Ok(true)
+}
+
+/// By a token, unless a cluster without TLS is meant.
+fn how_to_join(host: String, token_file: Option<&Path>) -> anyhow::Result<Start> {
+    if host.starts_with("http://") {
+        anyhow::ensure!(token_file.is_none(), "{host} names a cluster without TLS, which takes no token; say https://");
+        return Ok(Start::Join(host));
+    }
+    let credentials = std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
+    Ok(Start::JoinByToken(host, read_token(token_file, credentials)?))
 }
 
 fn configure(options: &Options) -> anyhow::Result<Config> {
@@ -153,7 +198,10 @@ async fn ask_daemon(path: &Path, start: &Start) -> anyhow::Result<Option<SetupRe
     let mut client = SetupClient::new(channel);
     let asked = async {
         match start {
-            Start::Join(host) => client.join(JoinRequest { host: host.clone() }).await,
+            Start::Join(host) => client.join(JoinRequest { host: host.clone(), token: String::new() }).await,
+            Start::JoinByToken(host, token) => {
+                client.join(JoinRequest { host: host.clone(), token: token.reveal() }).await
+            }
             Start::Init | Start::Found => client.init(InitRequest {}).await,
         }
     };
@@ -165,21 +213,26 @@ async fn ask_daemon(path: &Path, start: &Start) -> anyhow::Result<Option<SetupRe
 }
 
 /// Tells the person what was done, and what to do next.
-fn tell(reply: &SetupReply, name: &str, start: &Start) {
+fn tell(reply: &SetupReply, config: &Config, start: &Start) {
+    let name = &config.name;
     let SetupReply { already, cluster_id, node_id, role, took_ms } = reply;
     if *already {
         println!("{name} is a member of cluster {cluster_id} already");
         return;
     }
     match start {
-        Start::Join(_) => {
+        Start::Join(_) | Start::JoinByToken(..) => {
             let (seconds, tenths) = (took_ms / 1_000, took_ms % 1_000 / 100);
             println!("joined in {seconds}.{tenths} s (cluster {cluster_id}, node {node_id}, {role})");
             println!("Next: radioctl status");
         }
         Start::Init | Start::Found => {
             println!("cluster {cluster_id} created; this node: {name} ({role})");
-            println!("Next, on each other host: autoradio-node join {name}");
+            if config.peer_urls.iter().any(|url| url.starts_with("http://")) {
+                println!("Next, on each other host: autoradio-node join http://{name}");
+            } else {
+                println!("Next, for each other host: radioctl token create, and there: autoradio-node join {name}");
+            }
             println!("Then, on any: radioctl create-mount /live.ogg");
         }
     }

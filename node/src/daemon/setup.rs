@@ -21,7 +21,12 @@ use super::{
     http::{self, Listener},
     socket,
 };
-use crate::{admin, config::Config, context::Context};
+use crate::{
+    admin,
+    config::Config,
+    context::Context,
+    trust::{JoinToken, TokenError},
+};
 
 /// How long a new node is given to be let in and to catch up.
 const SETTLE_LIMIT: Duration = Duration::from_secs(60);
@@ -83,7 +88,8 @@ impl Daemon {
         if let Some(listener) = listener {
             let setup = SetupServer::new(SetupService { daemon: daemon.clone() });
             let admin = admin::service(daemon.inner.context.subscribe());
-            let router = Routes::new(admin).add_service(setup).prepare().into_axum_router();
+            let trust = admin::trust_service(daemon.inner.context.subscribe());
+            let router = Routes::new(admin).add_service(setup).add_service(trust).prepare().into_axum_router();
             let router = router.reset_fallback().fallback(client_port::unknown);
             let served = http::serve(Listener::Unix(listener), router, daemon.inner.stop.clone());
             daemon.inner.tasks.spawn(served);
@@ -179,10 +185,12 @@ async fn settled(context: &Context) -> Result<(), SetupError> {
 /// What has not happened yet; empty when all has.
 fn missing(status: &RaftStatus, context: &Context) -> &'static str {
     let me = status.node_id;
-    let enough = status.voters.len() >= VOTERS_MAX;
+    let members = context.raft.catalog().members;
+    let by_wish = members.get(&me).is_some_and(|member| member.learner);
+    let enough = by_wish || status.voters.len() >= VOTERS_MAX;
     if status.leader.is_none() {
         "the leader has not been heard of"
-    } else if !context.raft.catalog().members.contains_key(&me) {
+    } else if !members.contains_key(&me) {
         "the log has not caught up"
     } else if status.voters.contains(&me) || (enough && status.learners.contains(&me)) {
         ""
@@ -238,10 +246,16 @@ impl Setup for SetupService {
     }
 
     async fn join(&self, request: Request<JoinRequest>) -> Result<Response<SetupReply>, Status> {
-        let host = request.into_inner().host;
+        let JoinRequest { host, token } = request.into_inner();
         if host.trim().is_empty() {
             return Err(Status::invalid_argument("name a host that is a member: autoradio-node join HOST"));
         }
-        self.set_up(Start::Join(host.trim().to_owned())).await
+        let host = host.trim().to_owned();
+        if token.is_empty() {
+            return self.set_up(Start::Join(host)).await;
+        }
+        let token: JoinToken =
+            token.parse().map_err(|error: TokenError| Status::invalid_argument(error.to_string()))?;
+        self.set_up(Start::JoinByToken(host, token)).await
     }
 }

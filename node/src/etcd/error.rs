@@ -101,6 +101,7 @@ pub(super) fn from_refusal(refusal: &Refusal) -> Status {
         | Refusal::PeerUrlsExist
         | Refusal::MemberNameExists { .. }
         | Refusal::AlreadyInitialised
+        | Refusal::Trust(_)
         | Refusal::TooManyLearners => Code::FailedPrecondition,
         Refusal::NoSpace => Code::ResourceExhausted,
         // etcd's server sends this one so, whatever its table says.

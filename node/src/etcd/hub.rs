@@ -5,7 +5,10 @@ use std::sync::Arc;
 use autoradio_machine::{Event, LogIndex, Machine, Revision};
 use tokio::sync::broadcast;
 
-use super::limits::{HUB_BATCH_BYTES, HUB_BATCHES};
+use super::{
+    limits::{HUB_BATCH_BYTES, HUB_BATCHES, WATCHES_NODE_MAX},
+    room::Room,
+};
 use crate::raft::AppliedSink;
 
 /// What a stream of watches is told.
@@ -21,11 +24,12 @@ pub(super) enum News {
 #[derive(Debug)]
 pub struct WatchHub {
     news: broadcast::Sender<News>,
+    room: Arc<Room>,
 }
 
 impl Default for WatchHub {
     fn default() -> Self {
-        Self { news: broadcast::Sender::new(HUB_BATCHES) }
+        Self { news: broadcast::Sender::new(HUB_BATCHES), room: Arc::new(Room::new(WATCHES_NODE_MAX)) }
     }
 }
 
@@ -33,6 +37,12 @@ impl WatchHub {
     /// Everything from now on.
     pub(super) fn subscribe(&self) -> broadcast::Receiver<News> {
         self.news.subscribe()
+    }
+
+    /// Room for watches.
+    #[must_use]
+    pub fn room(&self) -> &Arc<Room> {
+        &self.room
     }
 
     fn tell(&self, news: News) {

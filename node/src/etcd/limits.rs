@@ -22,6 +22,9 @@ pub(super) const TXN_DEPTH_MAX: usize = 16;
 /// Watches of one stream. etcd has no bound; each costs some hundred bytes and a look per change.
 pub(super) const WATCHES_MAX: usize = 10_000;
 
+/// Watches of all streams of a node: some tens of megabytes, and a millisecond's look at each change. etcd has no bound.
+pub(super) const WATCHES_NODE_MAX: usize = 100_000;
+
 /// Batches of events that the hub remembers for streams that are behind; those further behind read history.
 pub(super) const HUB_BATCHES: usize = 256;
 

@@ -11,6 +11,7 @@ mod cluster;
 mod convert;
 mod election;
 mod error;
+pub mod gateway;
 mod health;
 mod hub;
 mod kv;
@@ -18,15 +19,19 @@ mod lease;
 mod limits;
 mod lock;
 mod maintenance;
+pub mod metrics;
 mod observe;
 mod queue;
 mod require_leader;
+mod room;
 mod snapshot;
 mod watch;
 mod watcher;
+pub mod words;
 
 pub use hub::WatchHub;
 pub use limits::{CLUSTER_VERSION, SERVER_VERSION};
+pub use room::Room;
 
 use autoradio_machine::Revision;
 use autoradio_proto::{
@@ -72,6 +77,15 @@ pub fn add_services(routes: Routes, context: &Context) -> Routes {
         .add_service(MaintenanceServer::new(maintenance).max_decoding_message_size(most))
         .add_service(AuthServer::new(auth::AuthService { raft }).max_decoding_message_size(most))
         .add_service(HealthServer::new(health::HealthService { stop, tasks }).max_decoding_message_size(most))
+        .add_service(reflection().build_v1().expect(SOUND).max_decoding_message_size(most))
+        .add_service(reflection().build_v1alpha().expect(SOUND).max_decoding_message_size(most))
+}
+
+const SOUND: &str = "the build made the descriptors";
+
+/// gRPC's reflection: what grpcurl and its like ask for services, methods and messages.
+fn reflection() -> tonic_reflection::server::Builder<'static> {
+    tonic_reflection::server::Builder::configure().register_encoded_file_descriptor_set(autoradio_proto::DESCRIPTORS)
 }
 
 /// The header of an answer given at `revision`.

@@ -4,7 +4,7 @@
 //! the store's history up to the revision of the moment and takes the hub's news from there on: each watch knows the
 //! next revision that it has to see, so that every event is sent once and in order, wherever it comes from.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use autoradio_machine::{Machine, Refusal, Revision};
 use autoradio_proto::etcd::etcdserverpb::{
@@ -20,9 +20,11 @@ use tonic::{Request, Response, Status, Streaming};
 use super::{
     header,
     hub::News,
-    limits::{ANSWERS_QUEUED, HISTORY_WINDOW, PROGRESS_EVERY, WATCHES_MAX},
+    limits::{ANSWERS_QUEUED, HISTORY_WINDOW, PROGRESS_EVERY, WATCHES_MAX, WATCHES_NODE_MAX},
     require_leader,
+    room::{Room, Taken},
     watcher::Watcher,
+    words,
 };
 use crate::{context::Context, raft::RaftHandle};
 
@@ -50,6 +52,8 @@ impl Watch for WatchService {
             out: sender,
             watchers: BTreeMap::new(),
             next_id: 0,
+            room: self.context.watch_hub.room().clone(),
+            _place: self.context.watch_hub.room().stream(),
         };
         let led = require_leader::wanted(request.metadata());
         let (raft, stop, requests) = (self.context.raft.clone(), self.context.stop.clone(), request.into_inner());
@@ -74,6 +78,8 @@ struct Watches {
     out: mpsc::Sender<Answer>,
     watchers: BTreeMap<i64, Watcher>,
     next_id: i64,
+    room: Arc<Room>,
+    _place: Taken,
 }
 
 impl Watches {
@@ -88,7 +94,11 @@ impl Watches {
                     Ok(Some(request)) => self.answer(request).await,
                     // A client that has asked for all it wants still listens.
                     Ok(None) => { more = false; Ok(()) }
-                    Err(_) => Err(Gone),
+                    Err(status) => {
+                        // Told without waiting, for a request that is too large; of those that are gone nobody reads it.
+                        let _told = self.out.try_send(Err(words::in_etcds(status)));
+                        Err(Gone)
+                    }
                 },
                 news = self.news.recv() => match news {
                     Ok(News::Events(events, through)) => self.deliver(&events, through).await,
@@ -129,11 +139,11 @@ impl Watches {
 
     async fn create(&mut self, request: &WatchCreateRequest) -> Result<(), Gone> {
         let current = self.revision();
-        let watcher = self.free_id(request.watch_id).and_then(|id| Watcher::new(id, request, current));
+        let watcher = self.place(request.watch_id).and_then(|(id, place)| Watcher::new(id, place, request, current));
         let watcher = match watcher {
             Ok(watcher) => watcher,
             Err(reason) => {
-                let (watch_id, cancel_reason) = (NO_WATCH, reason.into());
+                let (watch_id, cancel_reason) = (NO_WATCH, reason);
                 let answer = WatchResponse {
                     watch_id,
                     created: true,
@@ -149,6 +159,15 @@ impl Watches {
         let created = WatchResponse { watch_id: id, created: true, ..WatchResponse::default() };
         self.send(created, current).await?;
         self.catch_up_one(id, current).await
+    }
+
+    /// An id, and room for it.
+    fn place(&mut self, wanted: i64) -> Result<(i64, Taken), String> {
+        let place = self
+            .room
+            .watch()
+            .ok_or_else(|| format!("etcdserver: too many watches on this node ({WATCHES_NODE_MAX}); use another"))?;
+        Ok((self.free_id(wanted)?, place))
     }
 
     /// The id asked for, or the next free one for 0.

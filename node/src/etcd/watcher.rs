@@ -9,7 +9,7 @@ use bytes::Bytes;
 use prost::Message;
 use tokio::time::Instant;
 
-use super::{answer, limits::ANSWER_BYTES};
+use super::{answer, limits::ANSWER_BYTES, room::Taken};
 
 /// A watch.
 #[derive(Debug)]
@@ -26,15 +26,16 @@ pub(super) struct Watcher {
     deletes: bool,
     prev_kv: bool,
     fragment: bool,
+    _place: Taken,
 }
 
 impl Watcher {
     /// The watch that is asked for, or why it cannot be. No key means, as in etcd, the smallest one.
-    pub(super) fn new(id: i64, request: &WatchCreateRequest, current: Revision) -> Result<Self, &'static str> {
+    pub(super) fn new(id: i64, place: Taken, request: &WatchCreateRequest, current: Revision) -> Result<Self, String> {
         let key = if request.key.is_empty() { Bytes::from_static(b"\0") } else { request.key.clone() };
         let end = request.range_end.clone();
         if !end.is_empty() && end[..] != [0] && end <= key {
-            return Err("mvcc: watcher range is empty");
+            return Err("mvcc: watcher range is empty".into());
         }
         let without = |filter: FilterType| request.filters.contains(&i32::from(filter));
         Ok(Self {
@@ -48,6 +49,7 @@ impl Watcher {
             deletes: !without(FilterType::Nodelete),
             prev_kv: request.prev_kv,
             fragment: request.fragment,
+            _place: place,
         })
     }
 
@@ -123,9 +125,11 @@ impl Pieces {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use autoradio_machine::KeyValue;
 
-    use super::*;
+    use super::{super::room::Room, *};
 
     fn change(key: &str, revision: Revision, bytes: usize) -> Event {
         let value = vec![b'x'; bytes].into();
@@ -133,10 +137,14 @@ mod tests {
         Event { kind: EventKind::Put, kv, prev_kv: None }
     }
 
+    fn place() -> Taken {
+        Arc::new(Room::new(1)).watch().expect("there is room for one")
+    }
+
     fn watch(key: &'static str, end: &'static [u8], fragment: bool) -> Watcher {
         let (key, range_end) = (key.into(), Bytes::from_static(end));
         let request = WatchCreateRequest { key, range_end, start_revision: 2, fragment, ..Default::default() };
-        Watcher::new(7, &request, 1).expect("the range is not empty")
+        Watcher::new(7, place(), &request, 1).expect("the range is not empty")
     }
 
     #[test]
@@ -166,6 +174,6 @@ mod tests {
     #[test]
     fn a_range_that_ends_before_it_begins_is_refused() {
         let request = WatchCreateRequest { key: "b".into(), range_end: "a".into(), ..Default::default() };
-        assert!(Watcher::new(0, &request, 1).is_err());
+        assert!(Watcher::new(0, place(), &request, 1).is_err());
     }
 }

@@ -144,7 +144,8 @@ async fn peer_urls(request: Request) -> Result<Vec<String>, Error> {
 /// JSON only, said so: a web page of another site cannot send that to this port without being asked first.
 fn check_type(headers: &HeaderMap) -> Result<(), Error> {
     let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-    if kind == "application/json" {
+    // Parameters, as `; charset=utf-8`, do no harm.
+    if kind.split(';').next().is_some_and(|kind| kind.trim() == "application/json") {
         return Ok(());
     }
     let message = format!("Bad Content-Type {kind}, accept application/json");
@@ -161,6 +162,18 @@ mod tests {
         for bad in ["zz", "", "+1", "-1", "0x1", "1ffffffffffffffff", "leader"] {
             assert_eq!(parse(bad), Err(Error::no_member(bad)), "{bad}");
         }
+    }
+
+    #[test]
+    fn json_is_told_with_or_without_its_charset() {
+        let checked = |kind: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(CONTENT_TYPE, kind.parse().unwrap());
+            check_type(&headers)
+        };
+        assert_eq!(checked("application/json"), Ok(()));
+        assert_eq!(checked("application/json; charset=utf-8"), Ok(()));
+        assert!(checked("text/plain").is_err() && checked("application/jsonx").is_err());
     }
 
     #[test]

@@ -5,6 +5,9 @@ use autoradio_machine::{ClusterId, NodeId};
 use autoradio_store::Identity;
 use tonic::{Request, Status, metadata::AsciiMetadataValue, service::Interceptor};
 
+use super::Caller;
+use crate::trust::PeerName;
+
 const CLUSTER: &str = "autoradio-cluster";
 /// etcd's words for a call from another cluster; how such a refusal begins.
 pub const CLUSTER_ID_MISMATCH: &str = "etcdserver: cluster ID mismatch";
@@ -71,8 +74,28 @@ impl Interceptor for CheckEnvelope {
             let text = format!("this is node {:x}, the call is for node {target:x}", self.node_id);
             return Err(Status::failed_precondition(text));
         }
+        let caller = request.extensions().get::<Caller>().copied();
+        check_caller(caller, PeerName { cluster_id: cluster, node_id: from })?;
         request.extensions_mut().insert(CallFrom(from));
         Ok(request)
+    }
+}
+
+/// Whether the certificate says what the call does. Connections without TLS are let in by `accept`, or not.
+fn check_caller(caller: Option<Caller>, says: PeerName) -> Result<(), Status> {
+    let caller = caller.ok_or_else(|| Status::internal("the connection was not looked at"))?;
+    match caller.tls.map(|tls| tls.name) {
+        None => Ok(()),
+        Some(Some(name)) if name == says => Ok(()),
+        Some(Some(name)) => {
+            tracing::warn!(from = %caller.addr.ip(), "a call that says it is from {says} has the certificate of {name}");
+            let text = format!("the certificate is of {name}, the call says that it is from {says}");
+            Err(Status::permission_denied(text))
+        }
+        Some(None) => Err(Status::unauthenticated(
+            "calls between nodes need a node's certificate; without one a node \
+             can ask to join, and no more",
+        )),
     }
 }
 
@@ -80,8 +103,12 @@ impl Interceptor for CheckEnvelope {
 mod tests {
     use super::*;
 
+    const ADDR: std::net::SocketAddr =
+        std::net::SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 1);
+
     fn check(caller: Identity, target: NodeId) -> Result<CallFrom, String> {
-        let request = Envelope::new(&caller, target).call(Request::new(())).unwrap();
+        let mut request = Envelope::new(&caller, target).call(Request::new(())).unwrap();
+        request.extensions_mut().insert(Caller { addr: ADDR, tls: None });
         let checked = CheckEnvelope { cluster_id: 0xc1, node_id: 2 }.call(request);
         checked.map(|r| *r.extensions().get::<CallFrom>().unwrap()).map_err(|status| {
             assert_eq!(status.code(), tonic::Code::FailedPrecondition);
@@ -99,5 +126,17 @@ mod tests {
         assert!(error.contains("node 2") && error.contains("beef"), "{error}");
         let bare = CheckEnvelope { cluster_id: 0xc1, node_id: 2 }.call(Request::new(()));
         assert!(bare.is_err());
+    }
+
+    #[test]
+    fn with_tls_the_certificate_must_be_of_the_node_that_the_call_says() {
+        let says = PeerName { cluster_id: 0xc1, node_id: 1 };
+        let tls = |name| Some(Caller { addr: ADDR, tls: Some(super::super::TlsCaller { name, exporter: [0; 32] }) });
+        assert!(check_caller(tls(Some(says)), says).is_ok());
+        let code = |caller| check_caller(caller, says).unwrap_err().code();
+        assert_eq!(code(tls(Some(PeerName { node_id: 2, ..says }))), tonic::Code::PermissionDenied);
+        assert_eq!(code(tls(Some(PeerName { cluster_id: 2, ..says }))), tonic::Code::PermissionDenied);
+        assert_eq!(code(tls(None)), tonic::Code::Unauthenticated);
+        assert_eq!(code(None), tonic::Code::Internal);
     }
 }

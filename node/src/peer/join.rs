@@ -5,9 +5,9 @@ use std::time::Duration;
 use autoradio_machine::{Catalog, ClusterId, Command, Member, MemberAdd, NodeId, Response as Answer, hex_id};
 use autoradio_proto::peer::{JoinMember, JoinReply, JoinRequest, join_client::JoinClient, join_server::Join};
 use autoradio_store::ConsensusError;
-use tonic::{Code, Request, Response, Status};
+use tonic::{Code, Request, Response, Status, transport::Channel};
 
-use super::endpoint;
+use super::{Caller, PeerUrl, gate::Gate};
 use crate::raft::{RaftError, RaftHandle, wire};
 
 /// How long the answer to one request may take: a proposal's time and a connection's.
@@ -34,6 +34,23 @@ pub enum JoinError {
         url: String,
         /// Why.
         reason: String,
+    },
+    /// Not who it should be.
+    #[error("{url}: {reason}; nothing was said to it")]
+    Distrusted {
+        /// The URL.
+        url: String,
+        /// Why.
+        reason: String,
+    },
+    /// A cluster without TLS.
+    #[error(
+        "{url} speaks plain HTTP: its cluster was founded without TLS. On a member run: radioctl cluster secure; or join \
+         it as it is, unencrypted, by naming http:// before the host"
+    )]
+    Plain {
+        /// The URL.
+        url: String,
     },
     /// The cluster said no.
     #[error("{url} refused: {reason}")]
@@ -63,9 +80,22 @@ pub struct Applicant {
 pub async fn ask_to_join(url: &str, applicant: &Applicant) -> Result<JoinReply, JoinError> {
     let url = url.to_owned();
     let Applicant { name, peer_urls, must_be_added } = applicant.clone();
-    let endpoint = endpoint(&url).map_err(|reason| JoinError::Url { url: url.clone(), reason })?;
-    let mut client = JoinClient::new(endpoint.connect_lazy());
-    let request = JoinRequest { name, peer_urls, version: env!("CARGO_PKG_VERSION").into(), must_be_added };
+    let at: PeerUrl = url.parse().map_err(|reason| JoinError::Url { url: url.clone(), reason })?;
+    if at.tls() {
+        let reason = "it is reached by TLS, which needs a join token: run autoradio-node join".into();
+        return Err(JoinError::Url { url, reason });
+    }
+    let version = env!("CARGO_PKG_VERSION").into();
+    let request = JoinRequest { name, peer_urls, version, must_be_added, ..JoinRequest::default() };
+    ask(url, JoinClient::new(at.plain()), request).await
+}
+
+/// Asks, and tells refusals from what is worth another try.
+pub(super) async fn ask(
+    url: String,
+    mut client: JoinClient<Channel>,
+    request: JoinRequest,
+) -> Result<JoinReply, JoinError> {
     match tokio::time::timeout(ANSWER_TIMEOUT, client.join(request)).await {
         Ok(Ok(reply)) => Ok(reply.into_inner()),
         Ok(Err(status))
@@ -80,8 +110,8 @@ pub async fn ask_to_join(url: &str, applicant: &Applicant) -> Result<JoinReply, 
 
 /// Whether a cluster that lives answers at `url`; `None` where nothing is said in time.
 pub async fn probe(url: &str) -> Option<bool> {
-    let Ok(endpoint) = endpoint(url) else { return Some(false) };
-    let mut client = JoinClient::new(endpoint.connect_lazy());
+    let Ok(at) = url.parse::<PeerUrl>() else { return Some(false) };
+    let mut client = JoinClient::new(at.plain());
     // A request without a name is refused by a member of a cluster that lives, and changes nothing.
     let answer = tokio::time::timeout(PROBE_TIMEOUT, client.join(JoinRequest::default())).await.ok()?;
     Some(answer.is_err_and(|status| status.code() == Code::InvalidArgument))
@@ -91,12 +121,18 @@ pub async fn probe(url: &str) -> Option<bool> {
 #[derive(Clone)]
 pub(super) struct JoinService {
     pub(super) raft: RaftHandle,
+    pub(super) gate: Gate,
 }
 
 #[tonic::async_trait]
 impl Join for JoinService {
     async fn join(&self, request: Request<JoinRequest>) -> Result<Response<JoinReply>, Status> {
+        let caller = request.extensions().get::<Caller>().copied();
+        let caller = caller.ok_or_else(|| Status::internal("the connection was not looked at"))?;
         let request = request.into_inner();
+        if let Some(tls) = caller.tls {
+            return self.by_token(request, caller.addr.ip(), &tls.exporter).await.map(Response::new);
+        }
         let begun = || self.raft.read(|machine| machine.cluster_id()).is_some();
         // Before the barrier: a cluster that is choosing a leader lives, and a probe must hear so at once.
         let peer_urls = match check(&request) {
@@ -113,18 +149,17 @@ impl Join for JoinService {
             None if request.must_be_added => return Err(not_added(&request, self.raft.cluster_id())),
             None => (self.add(request.name, peer_urls).await?, false),
         };
-        let catalog = self.raft.catalog();
-        let reply = JoinReply {
-            cluster_id: self.raft.cluster_id(),
-            node_id: member.0,
-            already: member.1,
-            members: catalog.members.values().filter_map(|member| to_wire(member)).collect(),
-        };
-        Ok(Response::new(reply))
+        Ok(Response::new(self.reply(member.0, member.1)))
     }
 }
 
 impl JoinService {
+    pub(super) fn reply(&self, node_id: NodeId, already: bool) -> JoinReply {
+        let catalog = self.raft.catalog();
+        let members = catalog.members.values().filter_map(|member| to_wire(member)).collect();
+        JoinReply { cluster_id: self.raft.cluster_id(), node_id, already, members, certificate: None }
+    }
+
     async fn add(&self, name: String, peer_urls: Vec<String>) -> Result<NodeId, Status> {
         let add = MemberAdd { name, peer_urls, learner: false };
         match self.raft.propose(Command::MemberAdd(add)).await {
@@ -155,7 +190,7 @@ fn not_added(request: &JoinRequest, cluster_id: ClusterId) -> Status {
     ))
 }
 
-fn unavailable(error: &RaftError) -> Status {
+pub(super) fn unavailable(error: &RaftError) -> Status {
     match error {
         RaftError::Consensus(ConsensusError::Refused(_)) => Status::internal(error.to_string()),
         RaftError::Consensus(error) => wire::to_status(error),
@@ -164,7 +199,7 @@ fn unavailable(error: &RaftError) -> Status {
 }
 
 /// The peer URLs of a request that is fit.
-fn check(request: &JoinRequest) -> Result<Vec<String>, String> {
+pub(super) fn check(request: &JoinRequest) -> Result<Vec<String>, String> {
     if request.name.is_empty() {
         return Err("a node that joins must have a name; give it one by --name".into());
     }
@@ -172,14 +207,14 @@ fn check(request: &JoinRequest) -> Result<Vec<String>, String> {
         return Err("a node that joins must say where its peers reach it; see --initial-advertise-peer-urls".into());
     }
     for url in &request.peer_urls {
-        endpoint(url).map_err(|reason| format!("{url:?} is no peer URL: {reason}"))?;
+        url.parse::<PeerUrl>().map_err(|reason| format!("{url:?} is no peer URL: {reason}"))?;
     }
     Ok(request.peer_urls.clone())
 }
 
 /// The id that a node has already, because the answer to its first request was lost, or because it was announced by
 /// its peer URL. One that has started once is never let in again under the same id: what it acknowledged is gone.
-fn find(catalog: &Catalog, name: &str, peer_urls: &[String]) -> Result<Option<NodeId>, String> {
+pub(super) fn find(catalog: &Catalog, name: &str, peer_urls: &[String]) -> Result<Option<NodeId>, String> {
     let same_urls = |member: &&std::sync::Arc<Member>| peer_urls.iter().any(|url| member.peer_urls.contains(url));
     let by_url = catalog.members.values().find(same_urls);
     let by_name = catalog.members.values().find(|member| member.name == name);

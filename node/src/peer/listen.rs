@@ -5,11 +5,13 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use autoradio_proto::peer::{join_server::JoinServer, peer_server::PeerServer};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpListener;
+use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
-use tonic::transport::{Server, server::TcpIncoming};
+use tonic::transport::Server;
 
 use super::{
-    FabricService, Loads, MESSAGE_MAX_BYTES, envelope::CheckEnvelope, join::JoinService, service::PeerService,
+    FabricService, Loads, MESSAGE_MAX_BYTES, accept::accept, envelope::CheckEnvelope, gate::Gate, join::JoinService,
+    service::PeerService,
 };
 use crate::raft::RaftHandle;
 
@@ -58,7 +60,7 @@ pub async fn serve(
         .max_decoding_message_size(MESSAGE_MAX_BYTES)
         .max_encoding_message_size(MESSAGE_MAX_BYTES);
     let peer = tonic::service::interceptor::InterceptedService::new(peer, check);
-    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+    let incoming = ReceiverStream::new(accept(listener, raft.peers().keyring().clone(), stop.clone()));
     Server::builder()
         .http2_keepalive_interval(Some(KEEP_ALIVE))
         .http2_keepalive_timeout(Some(KEEP_ALIVE))
@@ -66,7 +68,7 @@ pub async fn serve(
         .initial_stream_window_size(WINDOW_BYTES.0)
         .initial_connection_window_size(WINDOW_BYTES.1)
         .add_service(peer)
-        .add_service(JoinServer::new(JoinService { raft }))
+        .add_service(JoinServer::new(JoinService { raft, gate: Gate::default() }))
         .serve_with_incoming_shutdown(incoming, stop.cancelled_owned())
         .await
 }

@@ -10,6 +10,8 @@ use autoradio_machine::NodeId;
 use autoradio_policy::{Heard, Load};
 use tokio::sync::watch;
 
+use super::twins::Twins;
+
 /// The loads of all nodes. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Loads {
@@ -21,13 +23,21 @@ struct Inner {
     me: NodeId,
     table: Mutex<BTreeMap<NodeId, (Instant, Arc<Load>)>>,
     changes: watch::Sender<u64>,
+    twins: Twins,
 }
 
 impl Loads {
     /// An empty table of the node `me`.
     #[must_use]
     pub fn new(me: NodeId) -> Self {
-        Self { inner: Arc::new(Inner { me, table: Mutex::default(), changes: watch::Sender::new(0) }) }
+        Self {
+            inner: Arc::new(Inner {
+                me,
+                table: Mutex::default(),
+                changes: watch::Sender::new(0),
+                twins: Twins::default(),
+            }),
+        }
     }
 
     /// Takes in a report that came now.
@@ -49,7 +59,12 @@ impl Loads {
 
     /// Forgets nodes that are no members any more.
     pub fn retain(&self, keep: impl Fn(NodeId) -> bool) {
+        self.inner.twins.retain(&keep);
         self.lock().retain(|&node, _| keep(node));
+    }
+
+    pub(super) fn twins(&self) -> &Twins {
+        &self.inner.twins
     }
 
     /// Changes with each report.

@@ -11,7 +11,8 @@ use autoradio_store::Identity;
 use tokio::sync::watch;
 use tonic::{service::interceptor::InterceptedService, transport::Channel};
 
-use super::{Envelope, MESSAGE_MAX_BYTES, endpoint};
+use super::{Envelope, MESSAGE_MAX_BYTES, PeerUrl};
+use crate::trust::{Keyring, PeerName, Wire};
 
 /// A client of another node's peer service.
 pub type Client = PeerClient<InterceptedService<Channel, Envelope>>;
@@ -33,6 +34,7 @@ pub struct Peers {
 
 struct Inner {
     me: Identity,
+    keyring: Keyring,
     /// Members known before the catalog has come, by peer URL.
     first: BTreeMap<NodeId, String>,
     catalog: watch::Receiver<Catalog>,
@@ -42,6 +44,8 @@ struct Inner {
 #[derive(Clone)]
 struct Lanes {
     url: String,
+    /// As it was when they were made: a cluster that changes to TLS calls anew.
+    wire: Wire,
     control: Channel,
     data: Channel,
 }
@@ -67,8 +71,19 @@ pub enum PeerError {
 impl Peers {
     /// Connections of the node `me` to the members in `catalog`, and to those in `first` until there is one.
     #[must_use]
-    pub fn new(me: Identity, first: BTreeMap<NodeId, String>, catalog: watch::Receiver<Catalog>) -> Self {
-        Self { inner: Arc::new(Inner { me, first, catalog, lanes: Mutex::default() }) }
+    pub fn new(
+        me: Identity,
+        keyring: Keyring,
+        first: BTreeMap<NodeId, String>,
+        catalog: watch::Receiver<Catalog>,
+    ) -> Self {
+        Self { inner: Arc::new(Inner { me, keyring, first, catalog, lanes: Mutex::default() }) }
+    }
+
+    /// What this node shows the others.
+    #[must_use]
+    pub fn keyring(&self) -> &Keyring {
+        &self.inner.keyring
     }
 
     /// The peer URL of each member but this node.
@@ -111,14 +126,16 @@ impl Peers {
     pub fn client_at(&self, node: NodeId, url: &str, lane: Lane) -> Result<Client, PeerError> {
         let channel = {
             let mut pool = self.lock();
-            let known = pool.get(&node).filter(|lanes| lanes.url == url).cloned();
+            let wire = self.inner.keyring.wire();
+            let known = pool.get(&node).filter(|lanes| lanes.url == url && lanes.wire == wire).cloned();
             let lanes = match known {
                 Some(lanes) => lanes,
                 None => {
                     let unusable = |reason| PeerError::Url { node, url: url.into(), reason };
-                    let endpoint = endpoint(url).map_err(unusable)?;
-                    let (control, data) = (endpoint.connect_lazy(), endpoint.connect_lazy());
-                    let lanes = Lanes { url: url.into(), control, data };
+                    let at: PeerUrl = url.parse().map_err(unusable)?;
+                    let meant = PeerName { cluster_id: self.inner.me.cluster_id, node_id: node };
+                    let channel = || at.channel(&self.inner.keyring, meant);
+                    let lanes = Lanes { url: url.into(), wire, control: channel(), data: channel() };
                     pool.insert(node, lanes.clone());
                     lanes
                 }

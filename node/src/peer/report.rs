@@ -1,6 +1,13 @@
 //! Sends this node's load to every other member once a second, over one call each that stays open.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use autoradio_machine::NodeId;
 use autoradio_policy::Load;
@@ -10,7 +17,10 @@ use tokio_stream::{StreamExt, wrappers::WatchStream};
 use tokio_util::sync::CancellationToken;
 
 use super::{Lane, Loads, Peers};
-use crate::raft::{Backoff, RaftHandle};
+use crate::{
+    raft::{Backoff, RaftHandle},
+    trust::{TrustError, random},
+};
 
 /// How often a node says how it is.
 const EVERY: Duration = Duration::from_secs(1);
@@ -49,6 +59,7 @@ pub async fn report_to_all(
     raft: RaftHandle,
     loads: Loads,
     own: watch::Receiver<Arc<Load>>,
+    process: Process,
     tasks: tokio_util::task::TaskTracker,
     stop: CancellationToken,
 ) {
@@ -69,7 +80,9 @@ pub async fn report_to_all(
         for (node, at) in urls {
             reporters.entry(node).or_insert_with(|| {
                 let end = stop.child_token();
-                tasks.spawn(report_to(peers.clone(), raft.node_id(), node, own.clone(), end.clone()));
+                let from =
+                    Reporter { peers: peers.clone(), me: raft.node_id(), own: own.clone(), process: process.clone() };
+                tasks.spawn(from.report_to(node, end.clone()));
                 (at, end)
             });
         }
@@ -80,30 +93,78 @@ pub async fn report_to_all(
     }
 }
 
-/// Reports to one member until `stop`, calling again when the call ends.
-async fn report_to(peers: Peers, me: NodeId, node: NodeId, own: watch::Receiver<Arc<Load>>, stop: CancellationToken) {
-    let mut backoff = Backoff::new(RETRY.0, RETRY.1);
-    loop {
-        let call = async {
-            let mut client =
-                peers.client_on(node, Lane::Control).map_err(|e| tonic::Status::internal(e.to_string()))?;
-            let reports = WatchStream::new(own.clone()).filter_map(move |load| {
+/// What makes this process another than any that has this node's id.
+#[derive(Clone, Debug)]
+pub struct Process {
+    instance: u64,
+    has_twin: CancellationToken,
+}
+
+impl Process {
+    /// This process, with a random number.
+    ///
+    /// # Errors
+    /// No randomness.
+    pub fn new() -> Result<Self, TrustError> {
+        Ok(Self { instance: u64::from_be_bytes(random()?), has_twin: CancellationToken::new() })
+    }
+
+    /// Waits until a member says that another process is this node, too.
+    pub async fn has_twin(&self) {
+        self.has_twin.cancelled().await;
+    }
+}
+
+struct Reporter {
+    peers: Peers,
+    me: NodeId,
+    own: watch::Receiver<Arc<Load>>,
+    process: Process,
+}
+
+impl Reporter {
+    /// Reports to one member until `stop`, calling again when the call ends.
+    async fn report_to(self, node: NodeId, stop: CancellationToken) {
+        let mut backoff = Backoff::new(RETRY.0, RETRY.1);
+        loop {
+            let began = tokio::time::Instant::now();
+            match stop.run_until_cancelled(self.report_once(node)).await {
+                None => return,
+                Some(Ok(())) => {
+                    tracing::debug!(node = %format_args!("{node:x}"), "load reports: the other side closed")
+                }
+                Some(Err(status)) => {
+                    tracing::debug!(node = %format_args!("{node:x}"), %status, "load reports broke off")
+                }
+            }
+            if began.elapsed() > RETRY.1 {
+                backoff.reset();
+            }
+            if stop.run_until_cancelled(tokio::time::sleep(backoff.step())).await.is_none() {
+                return;
+            }
+        }
+    }
+
+    async fn report_once(&self, node: NodeId) -> Result<(), tonic::Status> {
+        let client = self.peers.client_on(node, Lane::Control);
+        let mut client = client.map_err(|error| tonic::Status::internal(error.to_string()))?;
+        // Of this call alone: counts of a process that has ended since mean nothing.
+        let echo = Arc::new(AtomicU64::new(0));
+        let reports = {
+            let (echo, me, instance) = (echo.clone(), self.me, self.process.instance);
+            WatchStream::new(self.own.clone()).filter_map(move |load| {
                 let load = serde_json::to_vec(&*load).ok()?;
-                Some(LoadReport { node_id: me, load: load.into() })
-            });
-            client.report(reports).await
+                Some(LoadReport { node_id: me, load: load.into(), instance, echo: echo.load(Ordering::Relaxed) })
+            })
         };
-        let began = tokio::time::Instant::now();
-        match stop.run_until_cancelled(call).await {
-            None => return,
-            Some(Ok(_)) => tracing::debug!(node = %format_args!("{node:x}"), "load reports: the other side closed"),
-            Some(Err(status)) => tracing::debug!(node = %format_args!("{node:x}"), %status, "load reports broke off"),
+        let mut replies = client.report(reports).await?.into_inner();
+        while let Some(reply) = replies.message().await? {
+            echo.store(reply.seen, Ordering::Relaxed);
+            if reply.has_twin {
+                self.process.has_twin.cancel();
+            }
         }
-        if began.elapsed() > RETRY.1 {
-            backoff.reset();
-        }
-        if stop.run_until_cancelled(tokio::time::sleep(backoff.step())).await.is_none() {
-            return;
-        }
+        Ok(())
     }
 }

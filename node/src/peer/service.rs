@@ -2,23 +2,28 @@
 
 use std::{sync::Arc, time::Duration};
 
-use autoradio_machine::Command;
-use autoradio_policy::Load;
+use autoradio_machine::{Command, NodeId};
 use autoradio_proto::peer::{
-    HeadReply, HeadRequest, KeepAliveReply, KeepAliveRequest, LeaseLeftReply, LeaseLeftRequest, LoadReport,
-    ProposeReply, ProposeRequest, RaftReply, RaftRequest, ReadIndexReply, ReadIndexRequest, ReportReply, SetTitleReply,
-    SetTitleRequest, SubscribeRequest, peer_server::Peer,
+    CertifyReply, CertifyRequest, HandOverReply, HandOverRequest, HeadReply, HeadRequest, KeepAliveReply,
+    KeepAliveRequest, LeaseLeftReply, LeaseLeftRequest, LoadReport, ProposeReply, ProposeRequest, RaftReply,
+    RaftRequest, ReadIndexReply, ReadIndexRequest, SetTitleReply, SetTitleRequest, SubscribeRequest, peer_server::Peer,
 };
 use autoradio_store::{ConsensusError, RpcKind};
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, Streaming};
 
-use super::{BatchStream, CallFrom, FabricService, Loads};
+use super::{BatchStream, CallFrom, Caller, FabricService, Loads, certify, report_in::Reports};
 use crate::raft::{PROPOSE_TIMEOUT, RaftHandle, wire};
 
 /// What another node is given at most, whatever it asks for.
 fn limit(timeout_ms: u32) -> Duration {
     Duration::from_millis(timeout_ms.into()).min(PROPOSE_TIMEOUT)
+}
+
+/// Who called.
+fn call_from<T>(request: &Request<T>) -> Result<NodeId, Status> {
+    let from = request.extensions().get::<CallFrom>().copied();
+    from.map(|CallFrom(node)| node).ok_or_else(|| Status::internal("the envelope was not checked"))
 }
 
 /// The peer service of one node.
@@ -33,6 +38,7 @@ pub(super) struct PeerService {
 #[tonic::async_trait]
 impl Peer for PeerService {
     type SubscribeStream = BatchStream;
+    type ReportStream = Reports;
 
     async fn raft(&self, request: Request<RaftRequest>) -> Result<Response<RaftReply>, Status> {
         let RaftRequest { kind, payload } = request.into_inner();
@@ -80,21 +86,9 @@ impl Peer for PeerService {
         Ok(Response::new(LeaseLeftReply { left_ms }))
     }
 
-    async fn report(&self, request: Request<Streaming<LoadReport>>) -> Result<Response<ReportReply>, Status> {
-        let from = request.extensions().get::<CallFrom>().copied();
-        let CallFrom(from) = from.ok_or_else(|| Status::internal("the envelope was not checked"))?;
-        let mut reports = request.into_inner();
-        while let Some(report) = self.stop.run_until_cancelled(reports.message()).await {
-            let Some(report) = report? else { break };
-            if report.node_id != from {
-                let text = format!("node {from:x} reports for node {:x}", report.node_id);
-                return Err(Status::invalid_argument(text));
-            }
-            let load: Load = serde_json::from_slice(&report.load)
-                .map_err(|error| Status::invalid_argument(format!("a load report that cannot be read: {error}")))?;
-            self.loads.put(from, load);
-        }
-        Ok(Response::new(ReportReply {}))
+    async fn report(&self, request: Request<Streaming<LoadReport>>) -> Result<Response<Reports>, Status> {
+        let from = call_from(&request)?;
+        Ok(Response::new(Reports::new(from, request.into_inner(), self.loads.clone(), self.stop.clone())))
     }
 
     async fn subscribe(&self, request: Request<SubscribeRequest>) -> Result<Response<BatchStream>, Status> {
@@ -103,6 +97,17 @@ impl Peer for PeerService {
 
     async fn head(&self, request: Request<HeadRequest>) -> Result<Response<HeadReply>, Status> {
         Ok(Response::new(self.fabric.head(request.into_inner()).await?))
+    }
+
+    async fn certify(&self, request: Request<CertifyRequest>) -> Result<Response<CertifyReply>, Status> {
+        let from = call_from(&request)?;
+        certify::answer(&self.raft, from, &request.into_inner()).map(Response::new)
+    }
+
+    async fn hand_over(&self, request: Request<HandOverRequest>) -> Result<Response<HandOverReply>, Status> {
+        let caller = request.extensions().get::<Caller>().copied();
+        let is_tls = caller.is_some_and(|caller| caller.tls.is_some());
+        certify::answer_hand_over(&self.raft, call_from(&request)?, is_tls).map(Response::new)
     }
 
     async fn set_title(&self, request: Request<SetTitleRequest>) -> Result<Response<SetTitleReply>, Status> {

@@ -9,7 +9,7 @@ use autoradio_machine::{Catalog, ClusterId, Command, LeaseId, LogIndex, Machine,
 use autoradio_store::{Consensus, ConsensusError, Identity, Proposed, RaftStatus};
 use tokio::{sync::watch, time::timeout};
 
-use super::{LeaseKeeper, RaftError, forward, reads::Reads, retry::Backoff};
+use super::{LeaseKeeper, Proposals, RaftError, forward, reads::Reads, retry::Backoff};
 use crate::peer::Peers;
 
 /// How long a proposal or read may take before its outcome is unknown (etcd: 5 s and an election).
@@ -34,6 +34,7 @@ struct Inner {
     catalog: watch::Receiver<Catalog>,
     lease: watch::Sender<Option<LeaseId>>,
     leases: Mutex<LeaseKeeper>,
+    proposals: Proposals,
     reads: Reads,
     started: Instant,
     quota_bytes: u64,
@@ -67,6 +68,7 @@ impl RaftHandle {
                 catalog,
                 lease: watch::Sender::new(None),
                 leases: Mutex::default(),
+                proposals: Proposals::default(),
                 reads,
                 started: Instant::now(),
                 quota_bytes,
@@ -83,6 +85,13 @@ impl RaftHandle {
     /// # Errors
     /// [`RaftError`].
     pub async fn propose(&self, command: Command) -> Result<Proposed, RaftError> {
+        let pending = self.inner.proposals.begin();
+        let proposed = self.propose_within_quota(command).await;
+        pending.end(proposed.as_ref().err());
+        proposed
+    }
+
+    async fn propose_within_quota(&self, command: Command) -> Result<Proposed, RaftError> {
         self.admit(&command).await?;
         self.propose_admitted(command).await
     }
@@ -206,6 +215,12 @@ impl RaftHandle {
         Err(RaftError::NoLeader)
     }
 
+    /// How many proposals of this node are under way, and failed.
+    #[must_use]
+    pub fn proposals(&self) -> &Proposals {
+        &self.inner.proposals
+    }
+
     /// Reads this node's state as it is; `f` must be short.
     pub fn read<R>(&self, f: impl FnOnce(&Machine) -> R) -> R {
         self.inner.consensus.read(f)
@@ -305,7 +320,7 @@ impl RaftHandle {
         self.inner.quota_bytes
     }
 
-    pub(super) fn peers(&self) -> &Peers {
+    pub(crate) fn peers(&self) -> &Peers {
         &self.inner.peers
     }
 

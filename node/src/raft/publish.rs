@@ -7,18 +7,24 @@ use autoradio_machine::{Command, Member, MemberUpdate, PublicFace};
 use tokio_util::sync::CancellationToken;
 
 use super::{RaftError, RaftHandle, retry::Backoff};
-use crate::config::Config;
+use crate::{config::Config, trust::Wire};
 
 /// Keeps this node's member entry as `config` has it, until `stop`.
 pub async fn publish_self(raft: RaftHandle, config: std::sync::Arc<Config>, stop: CancellationToken) {
     let mut catalog = raft.watch_catalog();
+    let mut wire = raft.peers().keyring().watch_wire();
     let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(5));
     loop {
+        let peer_urls = peer_urls(&config, *wire.borrow_and_update());
         let known = catalog.borrow_and_update().members.get(&raft.node_id()).cloned();
-        let Some(update) = known.and_then(|member| difference(&member, &config)) else {
-            match stop.run_until_cancelled(catalog.changed()).await {
-                Some(Ok(())) => continue,
-                _ => return,
+        let Some(update) = known.and_then(|member| difference(&member, &config, &peer_urls)) else {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                Ok(()) = wire.changed() => continue,
+                changed = catalog.changed() => match changed {
+                    Ok(()) => continue,
+                    Err(_) => return,
+                },
             }
         };
         let Some(done) = stop.run_until_cancelled(publish(&raft, update)).await else { return };
@@ -45,6 +51,15 @@ async fn publish(raft: &RaftHandle, update: MemberUpdate) -> Result<(), RaftErro
     }
 }
 
+/// Where this node is reached. Whether by TLS is not the configuration's matter: that is a word at the cluster's
+/// founding, and may be left in a file when the cluster has changed to TLS.
+fn peer_urls(config: &Config, wire: Wire) -> Vec<String> {
+    let scheme = if wire == Wire::Plain { "http" } else { "https" };
+    let with =
+        |url: &String| url.split_once("://").map_or_else(|| url.clone(), |(_, rest)| format!("{scheme}://{rest}"));
+    config.peer_urls.iter().map(with).collect()
+}
+
 /// What `config` says of this node.
 #[must_use]
 pub fn public_face(config: &Config) -> PublicFace {
@@ -59,12 +74,12 @@ pub fn public_face(config: &Config) -> PublicFace {
 }
 
 /// What has to change so that `member` says what `config` does.
-fn difference(member: &Member, config: &Config) -> Option<MemberUpdate> {
+fn difference(member: &Member, config: &Config, peer_urls: &[String]) -> Option<MemberUpdate> {
     let public = public_face(config);
     let update = MemberUpdate {
         id: member.id,
         name: (member.name != config.name).then(|| config.name.clone()),
-        peer_urls: has_moved(member, config).then(|| config.peer_urls.clone()),
+        peer_urls: has_moved(member, peer_urls).then(|| peer_urls.to_vec()),
         client_urls: (member.client_urls != config.client_urls).then(|| config.client_urls.clone()),
         public: (member.public != public).then_some(public),
         ..MemberUpdate::default()
@@ -74,14 +89,12 @@ fn difference(member: &Member, config: &Config) -> Option<MemberUpdate> {
 
 /// Whether this node is reached elsewhere now. One that finds itself with the loopback address only, since it was started
 /// before its network was, has not moved.
-fn has_moved(member: &Member, config: &Config) -> bool {
+fn has_moved(member: &Member, peer_urls: &[String]) -> bool {
     let is_local = |url: &String| {
         let host = url.parse::<tonic::transport::Uri>().ok().and_then(|uri| uri.host().map(str::to_owned));
         let ip = host.as_deref().and_then(|host| host.trim_matches(['[', ']']).parse::<std::net::IpAddr>().ok());
         host.as_deref() == Some("localhost") || ip.is_some_and(|ip| ip.is_loopback() || ip.is_unspecified())
     };
     let was_local = member.peer_urls.iter().any(is_local);
-    !config.peer_urls.is_empty()
-        && member.peer_urls != config.peer_urls
-        && (was_local || !config.peer_urls.iter().any(is_local))
+    !peer_urls.is_empty() && member.peer_urls != peer_urls && (was_local || !peer_urls.iter().any(is_local))
 }

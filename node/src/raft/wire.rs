@@ -107,7 +107,7 @@ mod tests {
         let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", taken.local_addr().unwrap());
         drop(taken);
-        let channel = crate::peer::endpoint(&url).unwrap().connect_lazy();
+        let channel = url.parse::<crate::peer::PeerUrl>().unwrap().plain();
         let mut client = autoradio_proto::peer::peer_client::PeerClient::new(channel);
         let status = client.propose(autoradio_proto::peer::ProposeRequest::default()).await.unwrap_err();
         assert!(was_never_sent(&status), "{status:?}");

@@ -7,5 +7,6 @@ mod scrape;
 mod test_view;
 
 pub use router::router;
+pub(crate) use scrape::register;
 #[cfg(test)]
 pub(crate) use {router::tests::test_config, test_view::view as test_view};

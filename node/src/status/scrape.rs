@@ -11,7 +11,7 @@ use prometheus_client::{
 type ByName = Family<Vec<(&'static str, String)>, Gauge>;
 
 /// Registers the gauges of this moment.
-pub(super) fn register(registry: &mut Registry, view: &ClusterView, raft: Option<&RaftStatus>) {
+pub(crate) fn register(registry: &mut Registry, view: &ClusterView, raft: Option<&RaftStatus>) {
     let mut gauge = |name: &str, help: &str, value: u64| {
         let gauge = Gauge::<i64>::default();
         gauge.set(number(value));

@@ -1,19 +1,12 @@
 //! The beginning of a TLS connection, from the side that is called.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{io, sync::Arc};
 
 use rustls::ServerConfig;
-use tokio::{
-    io::AsyncWriteExt,
-    net::TcpStream,
-    time::{error::Elapsed, timeout},
-};
+use tokio::{io::AsyncWriteExt, net::TcpStream};
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
 use super::{PeerCommonName, facts};
-
-/// How long a client may take over it: three round trips to the other side of the world, some of them lost.
-const LIMIT: Duration = Duration::from_secs(10);
 
 /// What every TLS connection begins with: a record of the handshake (RFC 8446, 5.1).
 const HANDSHAKE_RECORD: u8 = 0x16;
@@ -25,9 +18,6 @@ const PLAIN: &[u8] = b"HTTP/1.0 400 Bad Request\r\nContent-Type: text/plain\r\nC
 /// Why a connection did not become one.
 #[derive(Debug, thiserror::Error)]
 pub enum Refused {
-    /// It took too long.
-    #[error("the TLS handshake took longer than {LIMIT:?}")]
-    Slow(#[from] Elapsed),
     /// Something else than TLS.
     #[error("a client without TLS; it must use https://")]
     Plain,
@@ -36,18 +26,12 @@ pub enum Refused {
     Failed(#[from] io::Error),
 }
 
-/// Takes a connection in: the stream, and who it is that calls, where it had to say so.
+/// Takes a connection in: the stream, and who it is that calls, where it had to say so. Waits for as long as the client
+/// takes: to be bounded by who calls.
 ///
 /// # Errors
 /// [`Refused`].
 pub async fn accept(
-    stream: TcpStream,
-    config: Arc<ServerConfig>,
-) -> Result<(TlsStream<TcpStream>, Option<PeerCommonName>), Refused> {
-    timeout(LIMIT, shake(stream, config)).await?
-}
-
-async fn shake(
     mut stream: TcpStream,
     config: Arc<ServerConfig>,
 ) -> Result<(TlsStream<TcpStream>, Option<PeerCommonName>), Refused> {

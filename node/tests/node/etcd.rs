@@ -3,10 +3,14 @@
 mod cluster;
 mod election;
 mod faults;
+mod gateway;
+mod http;
 mod kv;
 mod lease;
+mod limits;
 mod lock;
 mod maintenance;
+mod metrics;
 mod tls;
 mod watch;
 

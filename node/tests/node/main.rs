@@ -7,3 +7,4 @@ mod etcd;
 mod front;
 mod setup;
 mod support;
+mod trust;

@@ -44,11 +44,16 @@ async fn a_daemon_that_waits_becomes_a_node_by_init_and_join() {
     let again = SetupClient::new(by_socket(&first)).init(InitRequest {}).await.unwrap().into_inner();
     assert_eq!((again.already, again.cluster_id), (true, made.cluster_id.clone()));
 
-    let host = first.peer_urls[0].trim_start_matches("http://").to_owned();
-    let joined = SetupClient::new(by_socket(&second)).join(JoinRequest { host: host.clone() }).await;
+    let host = first.peer_urls[0].clone();
+    let joined =
+        SetupClient::new(by_socket(&second)).join(JoinRequest { host: host.clone(), ..JoinRequest::default() }).await;
     let joined = joined.unwrap().into_inner();
     assert_eq!((joined.already, joined.role.as_str(), &joined.cluster_id), (false, "voter", &made.cluster_id));
-    let again = SetupClient::new(by_socket(&second)).join(JoinRequest { host }).await.unwrap().into_inner();
+    let again = SetupClient::new(by_socket(&second))
+        .join(JoinRequest { host, ..JoinRequest::default() })
+        .await
+        .unwrap()
+        .into_inner();
     assert!(again.already);
 
     let open = Daemon::open(first).await.err().unwrap();

@@ -77,7 +77,8 @@ pub(crate) fn is_own(command: &Command) -> bool {
         | Command::MemberUpdate(_)
         | Command::MemberRemove { .. }
         | Command::Alarm { .. }
-        | Command::NodeLease { .. } => true,
+        | Command::NodeLease { .. }
+        | Command::Trust(_) => true,
     }
 }
 

@@ -57,6 +57,8 @@ pub enum Command {
         /// Time to live, in seconds.
         ttl_s: i64,
     },
+    /// Join tokens, and the change to TLS.
+    Trust(crate::TrustCommand),
 }
 
 /// The birth of a cluster.

@@ -21,6 +21,7 @@ mod response;
 mod schema;
 mod snapshot;
 mod span;
+mod trust;
 mod txn;
 
 pub use alarm::{Alarm, AlarmKind};
@@ -40,3 +41,6 @@ pub use quota::{Admission, OWN_RESERVE_BYTES, QUOTA_DEFAULT_BYTES, StoreSize};
 pub use refusal::Refusal;
 pub use response::{Applied, Response};
 pub use snapshot::SnapshotError;
+pub use trust::{
+    TOKEN_TTL_MAX_MS, TlsChange, Token, TokenId, TokenJoin, TokenState, Trust, TrustCommand, TrustRefusal,
+};

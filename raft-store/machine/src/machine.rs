@@ -29,6 +29,7 @@ pub struct Machine {
     pub(crate) removed: BTreeSet<NodeId>,
     pub(crate) catalog: Catalog,
     pub(crate) alarms: BTreeSet<Alarm>,
+    pub(crate) trust: crate::Trust,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -85,6 +86,7 @@ impl Machine {
             Command::MemberRemove { id } => self.remove_member(*id),
             Command::Alarm { alarm, active } => Ok(Response::Alarm(self.set_alarm(*alarm, *active).then_some(*alarm))),
             Command::NodeLease { ttl_s } => self.grant(index, 0, *ttl_s),
+            Command::Trust(command) => self.carry_out_trust(index, command),
         }
     }
 
@@ -235,6 +237,15 @@ impl Machine {
     }
 
     fn add_member(&mut self, index: LogIndex, request: &MemberAdd) -> Outcome {
+        let learners = member::all(&self.store).iter().filter(|other| other.learner).count();
+        let member = self.insert_member(index, request)?;
+        if member.learner && learners >= LEARNERS_MAX {
+            return Err(Refusal::TooManyLearners);
+        }
+        Ok(Response::Member(member))
+    }
+
+    pub(crate) fn insert_member(&mut self, index: LogIndex, request: &MemberAdd) -> Result<Member, Refusal> {
         let others = member::all(&self.store);
         let mut id = member::new_id(self.cluster_id.unwrap_or_default(), index, &request.peer_urls);
         // Commands that share an entry share its index: a member added, removed and added anew is another.
@@ -249,11 +260,8 @@ impl Machine {
             ..Member::default()
         };
         member::check(&member, &others)?;
-        if member.learner && others.iter().filter(|other| other.learner).count() >= LEARNERS_MAX {
-            return Err(Refusal::TooManyLearners);
-        }
         self.store.put(&member.key(), member.to_json(), 0);
-        Ok(Response::Member(member))
+        Ok(member)
     }
 
     fn update_member(&mut self, request: &MemberUpdate) -> Outcome {

@@ -20,6 +20,7 @@ impl Machine {
         ttls: Vec<(LeaseId, i64)>,
         removed: BTreeSet<NodeId>,
         alarms: BTreeSet<Alarm>,
+        trust: crate::Trust,
     ) -> Self {
         let mut leases: BTreeMap<_, _> =
             ttls.into_iter().map(|(id, ttl_s)| (id, Lease { ttl_s, keys: BTreeSet::new() })).collect();
@@ -30,7 +31,7 @@ impl Machine {
         }
         let mut catalog = Catalog::default();
         catalog.read(&store);
-        Self { store, cluster_id, leases, removed, catalog, alarms }
+        Self { store, cluster_id, leases, removed, catalog, alarms, trust }
     }
 
     /// Reads a range.

@@ -84,4 +84,7 @@ pub enum Refusal {
     /// DATA_LOSS; while a CORRUPT alarm stands.
     #[error("etcdserver: corrupt cluster")]
     Corrupt,
+    /// FAILED_PRECONDITION, ours.
+    #[error(transparent)]
+    Trust(crate::TrustRefusal),
 }

@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// The format that this program writes, and the newest that it reads.
-const FORMAT: u8 = 2;
+const FORMAT: u8 = 3;
 const CHECKSUM_BYTES: usize = 4;
 
 /// A snapshot that cannot be read.
@@ -47,6 +47,12 @@ struct Since2 {
     alarms: BTreeSet<Alarm>,
 }
 
+/// What came with format 3.
+#[derive(Default, Serialize, Deserialize)]
+struct Since3 {
+    trust: crate::Trust,
+}
+
 impl Machine {
     /// The state as bytes: a format version first, a checksum last.
     #[must_use]
@@ -62,7 +68,9 @@ impl Machine {
         const PLAIN: &str = "the state is plain data, which postcard always encodes";
         let since2 = Since2 { alarms: self.alarms.clone() };
         let bytes = postcard::to_extend(&body, vec![FORMAT]).expect(PLAIN);
-        let mut bytes = postcard::to_extend(&since2, bytes).expect(PLAIN);
+        let bytes = postcard::to_extend(&since2, bytes).expect(PLAIN);
+        let since3 = Since3 { trust: self.trust.clone() };
+        let mut bytes = postcard::to_extend(&since3, bytes).expect(PLAIN);
         bytes.extend(crc32c::crc32c(&bytes).to_be_bytes());
         bytes
     }
@@ -84,8 +92,10 @@ impl Machine {
         }
         let unread = |e: postcard::Error| SnapshotError::Damaged(e.to_string());
         let (body, rest) = postcard::take_from_bytes::<Body>(&rest[1..]).map_err(unread)?;
-        let since2 = if format >= 2 { postcard::from_bytes(rest).map_err(unread)? } else { Since2::default() };
+        let (since2, rest) =
+            if format >= 2 { postcard::take_from_bytes(rest).map_err(unread)? } else { (Since2::default(), rest) };
+        let since3 = if format >= 3 { postcard::from_bytes(rest).map_err(unread)? } else { Since3::default() };
         let store = Mvcc::from_parts(body.keys, body.current, body.compacted);
-        Ok(Self::from_parts(store, body.cluster_id, body.leases, body.removed, since2.alarms))
+        Ok(Self::from_parts(store, body.cluster_id, body.leases, body.removed, since2.alarms, since3.trust))
     }
 }

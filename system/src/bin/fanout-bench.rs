@@ -70,7 +70,7 @@ fn start_node(folder: &Path) -> Child {
     let child = Command::new(program("autoradio-node"))
         .args(["init", "--name", "bench", "--peer-ip", "127.0.0.1", "--public-ip", "127.0.0.1"])
         .args(["--listen-peer-urls", "http://127.0.0.1:12380", "--listen-client-urls", "http://127.0.0.1:12379"])
-        .args(["--initial-advertise-peer-urls", "http://127.0.0.1:12380", "--http-listen", FRONT])
+        .args(["--initial-advertise-peer-urls", "https://127.0.0.1:12380", "--http-listen", FRONT])
         .args(["--icecast", "auto", "--icecast-port", ICECAST_PORT, "--max-clients", "20000", "--bwlimit", "100000"])
         .arg("--data-dir")
         .arg(folder.join("data"))

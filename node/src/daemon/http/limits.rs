@@ -13,6 +13,8 @@ pub(in crate::daemon) struct Limits {
     pub(in crate::daemon) streams: u32,
     /// Requests under way of all connections together.
     pub(in crate::daemon) requests: usize,
+    /// How long a client may take to say its first word, and over TLS' handshake.
+    pub(in crate::daemon) first_word: Duration,
     /// A connection without a request for so long is ended.
     pub(in crate::daemon) idle: Duration,
 }
@@ -22,12 +24,14 @@ impl Limits {
     /// - Half of these from one address: a benchmark, or a host of many services, must not lock out the others.
     /// - 1,024 streams: etcd's gRPC allowed 250 for years, while a thousand watches in a process are not unheard of.
     /// - 16,384 requests under way: nearly all are streams of watches, each a task of some kilobytes.
+    /// - Ten seconds: three round trips to the other side of the world, some of them lost.
     /// - Ten minutes: twice what proxies give; a client library connects again without a word.
     pub(in crate::daemon) const USUAL: Self = Self {
         connections: 2_048,
         connections_per_address: 1_024,
         streams: 1_024,
         requests: 16_384,
+        first_word: Duration::from_secs(10),
         idle: Duration::from_secs(600),
     };
 }
@@ -37,9 +41,6 @@ pub(super) const KEEP_ALIVE: Duration = Duration::from_secs(10);
 
 /// How long a client may take over a request's head.
 pub(super) const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// How long a client may take to say its first word, TLS' handshake with it, which has a limit of its own.
-pub(super) const FIRST_WORD: Duration = Duration::from_secs(30);
 
 /// How long requests under way are given when the node stops.
 pub(super) const DRAIN: Duration = Duration::from_secs(2);

@@ -25,7 +25,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use self::{
     activity::{Activity, Requests},
-    limits::{ACCEPT_PAUSE, DRAIN, FIRST_WORD, HEAD_TIMEOUT, KEEP_ALIVE, REFUSAL, REFUSALS_MAX},
+    limits::{ACCEPT_PAUSE, DRAIN, HEAD_TIMEOUT, KEEP_ALIVE, REFUSAL, REFUSALS_MAX},
     listener::{Arrived, Opened},
     places::{Place, Places},
     visit::Visit,
@@ -124,14 +124,14 @@ impl Port {
     /// Waits for the first word, and for the end of TLS' handshake.
     async fn open(&self, arrived: Arrived) -> Option<Opened> {
         let address = arrived.address();
-        match timeout(FIRST_WORD, arrived.open()).await {
+        match timeout(self.inner.limits.first_word, arrived.open()).await {
             Ok(Ok(opened)) => Some(opened),
             Ok(Err(reason)) => {
                 tracing::debug!(?address, "a client's connection did not begin: {reason}");
                 None
             }
             Err(_) => {
-                tracing::debug!(?address, "a client said nothing");
+                tracing::debug!(?address, "a client said nothing, or took too long over TLS' handshake");
                 None
             }
         }

@@ -106,3 +106,34 @@ async fn an_idle_connection_is_ended_and_one_with_a_request_is_not() {
     assert!(timeout(idle, long.read(&mut [0])).await.is_err(), "it is not closed, nor answered");
     served.end().await;
 }
+
+#[tokio::test]
+async fn a_connection_that_says_nothing_is_closed() {
+    let served = served(Limits { first_word: Duration::from_millis(100), ..Limits::USUAL }).await;
+    let mut silent = TcpStream::connect(served.at).await.expect("it listens");
+    assert_eq!(heard(&mut silent).await, "");
+    served.end().await;
+}
+
+#[tokio::test]
+async fn streams_of_a_connection_are_bounded_and_the_next_waits() {
+    let served = served(Limits { streams: 1, ..Limits::USUAL }).await;
+    let stream = TcpStream::connect(served.at).await.expect("it listens");
+    let hand = hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await;
+    let (mut sender, connection) = hand.expect("h2 begins");
+    let driver = tokio::spawn(connection);
+    let mut ask = |path: &str| {
+        let uri = format!("http://x{path}");
+        sender.send_request(axum::http::Request::get(uri).body(String::new()).expect("it is a request"))
+    };
+    // With the first answer the client knows the bound.
+    assert_eq!(timeout(LIMIT, ask("/")).await.expect("it comes").expect("it is one").status(), 200);
+    let mut long = Box::pin(ask("/long"));
+    assert!(timeout(Duration::from_millis(200), long.as_mut()).await.is_err(), "it is under way");
+    let mut next = Box::pin(ask("/"));
+    assert!(timeout(Duration::from_millis(200), next.as_mut()).await.is_err(), "it waits");
+    drop(long);
+    assert_eq!(timeout(LIMIT, next).await.expect("it comes").expect("it is one").status(), 200);
+    driver.abort();
+    served.end().await;
+}

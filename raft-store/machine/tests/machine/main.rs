@@ -7,6 +7,7 @@ mod faults;
 mod model;
 mod random;
 mod semantics;
+mod trust;
 
 use autoradio_machine::{
     Applied, Command, Compare, CompareResult, CompareTarget, DeleteRequest, InitRequest, Machine, Member, Op,
