@@ -17,16 +17,20 @@ use openraft::{
 use tokio::sync::watch;
 
 use crate::{
-    ConsensusError, Identity, Observer, Options, RaftStatus, Role, RpcKind, Storage, StoreError, Transport,
+    ConsensusError, Identity, Observer, Options, RaftStatus, Role, RpcKind, Storage, StoreError, Transport, addresses,
     applied::Applied,
     aside,
     barrier::Barrier,
+    fetch::{self, Giving},
+    full::FullPeers,
     handover::Chosen,
     identity,
     log::LogStore,
     network::{self, Network},
     open::{self, Folder},
     proposals::Proposals,
+    snapshot::Snapshots,
+    space::SpaceWatch,
     state::{SharedMachine, StateMachine},
     types::{Outcome, Payload, Peer, Reply, TypeConfig},
 };
@@ -66,7 +70,20 @@ pub struct Consensus {
     applied: Applied,
     status: watch::Receiver<RaftStatus>,
     leader: watch::Receiver<Option<NodeId>>,
+    pub(crate) snapshots: Snapshots,
+    pub(crate) giving: Giving,
+    pub(crate) space: SpaceWatch,
+    pub(crate) full_peers: FullPeers,
     flusher: Arc<Mutex<Option<JoinHandle<()>>>>,
+}
+
+/// What was opened for a consensus to run on.
+struct Parts {
+    log: LogStore,
+    state: StateMachine,
+    snapshots: Snapshots,
+    space: SpaceWatch,
+    flusher: Option<JoinHandle<()>>,
 }
 
 impl std::fmt::Debug for Consensus {
@@ -94,16 +111,40 @@ impl Consensus {
         transport: Arc<dyn Transport>,
         observer: Arc<dyn Observer>,
     ) -> Result<Self, StoreError> {
+        let dir = options.dir.clone();
         let (of, who) = (options.clone(), identity.clone());
-        let opened = tokio::task::spawn_blocking(move || {
-            let Folder { storage, witness, flusher } = open::folder(&of, &who)?;
-            Ok::<_, StoreError>((open::read(&of.dir, storage, Some(witness), observer)?, flusher))
-        });
-        let ((log, state), flusher) = opened
-            .await
-            .unwrap_or_else(|panic| Err(open::panicked(&options.dir, &panic.to_string())))
-            .map_err(|error| set_aside(&options.dir, &identity, error))?;
-        Self::run(&options, &identity, transport, log, state, Some(flusher)).await
+        let (log, snapshots, space, flusher) = blocking(&dir, &identity, move || {
+            let Folder { storage, witness, space, flusher } = open::folder(&of, &who)?;
+            let (log, snapshots) = open::logs(&of.dir, storage, Some(witness))?;
+            Ok((log, snapshots, space, flusher))
+        })
+        .await?;
+        let read = || {
+            let (dir, log, snapshots, observer) = (dir.clone(), log.clone(), snapshots.clone(), observer.clone());
+            blocking(&options.dir, &identity, move || open::state(&dir, &log, &snapshots, observer))
+        };
+        let state = match read().await {
+            Err(StoreError::SnapshotLost { dir, reason, at_least, .. }) => {
+                tracing::warn!(%reason, "asking the other nodes for a snapshot");
+                let mut nodes = addresses::read(&dir);
+                nodes.remove(&identity.node_id);
+                let fetched = fetch::fetch(transport.as_ref(), &nodes, at_least).await;
+                let kept = fetched.map_err(|asked| StoreError::SnapshotLost { dir, reason, at_least, asked })?;
+                let what = "writing the snapshot that another node gave".to_owned();
+                let written = snapshots.run(move |snapshots| snapshots.write(&kept)).await;
+                written
+                    .map_err(std::io::Error::other)
+                    .and_then(|written| written)
+                    .map_err(|source| StoreError::Io { what, source })?;
+                read().await?
+            }
+            state => state?,
+        };
+        let parts = Parts { log, state, snapshots, space, flusher: Some(flusher) };
+        let consensus = Self::run(&options, &identity, transport, parts).await?;
+        addresses::keep(options.dir, consensus.watch_status());
+        consensus.hand_on_when_full();
+        Ok(consensus)
     }
 
     /// Starts the consensus on storage of the caller's, which has the identity's history or none; `options.dir` is
@@ -118,18 +159,19 @@ impl Consensus {
         transport: Arc<dyn Transport>,
         observer: Arc<dyn Observer>,
     ) -> Result<Self, StoreError> {
-        let (log, state) = open::read(&options.dir, storage, None, observer)?;
-        Self::run(&options, &identity, transport, log, state, None).await
+        let (log, snapshots) = open::logs(&options.dir, storage, None)?;
+        let state = open::state(&options.dir, &log, &snapshots, observer)?;
+        let parts = Parts { log, state, snapshots, space: SpaceWatch::none(), flusher: None };
+        Self::run(&options, &identity, transport, parts).await
     }
 
     async fn run(
         options: &Options,
         identity: &Identity,
         transport: Arc<dyn Transport>,
-        log: LogStore,
-        state: StateMachine,
-        flusher: Option<JoinHandle<()>>,
+        parts: Parts,
     ) -> Result<Self, StoreError> {
+        let Parts { log, state, snapshots, space, flusher } = parts;
         let wrong = |e: &dyn std::fmt::Display| StoreError::Io {
             what: "checking the consensus' options".into(),
             source: std::io::Error::other(e.to_string()),
@@ -137,7 +179,8 @@ impl Consensus {
         let config = open::config(options, identity).validate().map_err(|e| wrong(&e))?;
         let unheard_max_ms = (options.election.1 * UNHEARD_ELECTIONS).as_millis().try_into().unwrap_or(u64::MAX);
         let (machine, applied, chosen) = (state.machine(), state.reached(), Chosen::default());
-        let network = Network { transport: transport.clone(), chosen: chosen.clone() };
+        let full_peers = FullPeers::default();
+        let network = Network { transport: transport.clone(), chosen: chosen.clone(), full_peers: full_peers.clone() };
         let raft = Raft::new(identity.node_id, Arc::new(config), network, log, state)
             .await
             // The log was read through before: this is the disk's failure.
@@ -158,6 +201,10 @@ impl Consensus {
             applied,
             status,
             leader,
+            snapshots,
+            giving: Giving::default(),
+            space,
+            full_peers,
             flusher,
         })
     }
@@ -178,12 +225,13 @@ impl Consensus {
     /// Proposes a command on the leader and waits until it is applied here. Commands that wait together share an entry.
     ///
     /// # Errors
-    /// [`ConsensusError`]; `NotLeader` and `NoQuorum` only where the command was surely not carried out.
+    /// [`ConsensusError`]; `NotLeader`, `NoQuorum` and `NoSpace` only where the command was surely not carried out.
     pub async fn propose(&self, command: &Command, timeout: Duration) -> Result<Proposed, ConsensusError> {
         let command = Bytes::from(command.encode());
         if command.len() > COMMAND_BYTES_MAX {
             return Err(ConsensusError::TooLarge { bytes: command.len(), max: COMMAND_BYTES_MAX });
         }
+        self.check_space()?;
         // openraft's leader that is cut off would go on filling its log with what it cannot commit.
         if self.status.borrow().role == Role::Leader && !self.leads() {
             return Err(ConsensusError::NoQuorum);
@@ -269,9 +317,10 @@ impl Consensus {
     /// `Stopped`, or a payload that cannot be read.
     pub async fn handle(&self, kind: RpcKind, payload: Bytes) -> Result<Bytes, ConsensusError> {
         match kind {
-            RpcKind::Append => network::encode(&self.raft.append_entries(read(&payload)?).await),
+            RpcKind::Append => return self.append(&payload).await,
             RpcKind::Vote => network::encode(&self.raft.vote(read(&payload)?).await),
-            RpcKind::Snapshot => network::encode(&self.raft.install_snapshot(read(&payload)?).await),
+            RpcKind::Snapshot => return self.install(&payload).await,
+            RpcKind::Fetch => return self.give_snapshot(&payload).await,
             RpcKind::HandedVote => return self.handed_vote(&payload).await,
             RpcKind::TakeOver => return self.take_over().await.map(|()| Bytes::new()),
         }
@@ -322,6 +371,18 @@ impl Consensus {
             .map_err(stopped)?
             .map_err(|_| stopped("the thread that syncs the log panicked"))
     }
+}
+
+/// Does what may block; a panic there is damage that was not foreseen, and what is damaged is moved aside.
+async fn blocking<T: Send + 'static>(
+    dir: &Path,
+    identity: &Identity,
+    job: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
+) -> Result<T, StoreError> {
+    tokio::task::spawn_blocking(job)
+        .await
+        .unwrap_or_else(|panic| Err(open::panicked(dir, &panic.to_string())))
+        .map_err(|error| set_aside(dir, identity, error))
 }
 
 fn unusable(dir: &Path, error: &impl std::fmt::Display) -> StoreError {

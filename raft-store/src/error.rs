@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use autoradio_machine::{ClusterId, NodeId, Refusal};
+use autoradio_machine::{ClusterId, LogIndex, NodeId, Refusal};
 
 /// Why a proposal or read was not carried out.
 #[derive(Debug, thiserror::Error)]
@@ -30,6 +30,9 @@ pub enum ConsensusError {
         /// What is possible.
         max: usize,
     },
+    /// There is no room on a disk that the change needs: surely not carried out.
+    #[error("a disk is full: {0}; changes are refused until there is room, and go on by themselves then")]
+    NoSpace(String),
     /// The membership change asked for cannot be made now.
     #[error("membership cannot be changed now: {0}")]
     Membership(String),
@@ -46,6 +49,7 @@ impl ConsensusError {
             Self::NotLeader { leader } => Self::NotLeader { leader: *leader },
             Self::NoQuorum => Self::NoQuorum,
             Self::Timeout(limit) => Self::Timeout(*limit),
+            Self::NoSpace(why) => Self::NoSpace(why.clone()),
             other => Self::Stopped(other.to_string()),
         }
     }
@@ -83,6 +87,21 @@ pub enum StoreError {
         reason: String,
         /// The node that it was.
         node_id: NodeId,
+    },
+    /// No snapshot can be read that the log follows; log and vote are whole.
+    #[error(
+        "{dir}: {reason}; other nodes were asked for a new one: {asked}. Start this node again when others run, and it is \
+         fetched; a cluster that has no other node is restored from a backup"
+    )]
+    SnapshotLost {
+        /// The folder.
+        dir: PathBuf,
+        /// What is wrong with those that are there.
+        reason: String,
+        /// From where on the log follows.
+        at_least: LogIndex,
+        /// What came of asking.
+        asked: String,
     },
     /// Another node's.
     #[error("{dir} belongs to node {node_id:x} of cluster {cluster_id:x}, which is not this one; see --data-dir")]

@@ -26,6 +26,12 @@ struct File {
     cluster_id: ClusterId,
     #[serde(with = "autoradio_machine::hex_serde")]
     node_id: NodeId,
+    /// Of both ids; the first programs wrote none.
+    checksum: Option<u32>,
+}
+
+fn checksum(cluster_id: ClusterId, node_id: NodeId) -> u32 {
+    crc32c::crc32c_append(crc32c::crc32c(&cluster_id.to_be_bytes()), &node_id.to_be_bytes())
 }
 
 /// Who lives in `dir`; `None` where nobody does. An error where a damaged folder was moved aside.
@@ -55,12 +61,16 @@ fn read(dir: &Path) -> Result<Option<Identity>, StoreError> {
     if file.format > FORMAT {
         return Err(StoreError::Newer { dir: dir.to_owned(), found: file.format, known: FORMAT });
     }
+    if file.checksum.is_some_and(|found| found != checksum(file.cluster_id, file.node_id)) {
+        return Err(damaged("the checksum of its identity is wrong".into()));
+    }
     Ok(Some(Identity { cluster_id: file.cluster_id, node_id: file.node_id }))
 }
 
 /// Writes the identity, once; it is on the disk when this returns.
 pub(crate) fn write(dir: &Path, identity: &Identity) -> Result<(), StoreError> {
-    let file = File { format: FORMAT, cluster_id: identity.cluster_id, node_id: identity.node_id };
+    let Identity { cluster_id, node_id } = *identity;
+    let file = File { format: FORMAT, cluster_id, node_id, checksum: Some(checksum(cluster_id, node_id)) };
     let text = serde_json::to_vec(&file).expect("an identity is plain data");
     files::replace(&dir.join(FILE), &text)
         .map_err(|source| StoreError::Io { what: format!("writing {}", dir.join(FILE).display()), source })

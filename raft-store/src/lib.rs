@@ -1,14 +1,17 @@
 //! Consensus: openraft over sled, wrapped whole. No openraft type leaves this crate.
 
+mod addresses;
 mod applied;
 mod aside;
 mod barrier;
 mod consensus;
 mod disk;
 mod error;
+mod fetch;
 mod files;
 mod flusher;
 mod folder_files;
+mod full;
 mod handover;
 mod identity;
 mod log;
@@ -21,6 +24,7 @@ mod proposals;
 mod sled_disk;
 mod sled_folder;
 mod snapshot;
+mod space;
 mod state;
 mod status;
 mod transport;
@@ -34,5 +38,6 @@ pub use identity::Identity;
 pub use observer::Observer;
 pub use open::Storage;
 pub use options::Options;
+pub use space::Space;
 pub use status::{RaftStatus, Role};
 pub use transport::{BoxFuture, RpcKind, Transport, TransportError};

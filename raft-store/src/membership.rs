@@ -20,6 +20,7 @@ impl Consensus {
     /// # Errors
     /// [`ConsensusError`].
     pub async fn set_learner(&self, node: NodeId, addr: String, timeout: Duration) -> Result<(), ConsensusError> {
+        self.check_space()?;
         let peer = Peer { addr };
         if self.status().addresses.contains_key(&node) {
             return self.change(ChangeMembers::SetNodes(BTreeMap::from([(node, peer)])), true, timeout).await;
@@ -51,6 +52,7 @@ impl Consensus {
         retain: bool,
         timeout: Duration,
     ) -> Result<(), ConsensusError> {
+        self.check_space()?;
         within(timeout, self.raft.change_membership(change, retain)).await?.map_err(write_error)?;
         Ok(())
     }

@@ -17,6 +17,7 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
     RpcKind, Transport, TransportError,
+    full::FullPeers,
     handover::Chosen,
     types::{Peer, TypeConfig},
 };
@@ -32,6 +33,7 @@ type RpcError<E> = RPCError<NodeId, Peer, RaftError<NodeId, E>>;
 pub(crate) struct Network {
     pub(crate) transport: Arc<dyn Transport>,
     pub(crate) chosen: Chosen,
+    pub(crate) full_peers: FullPeers,
 }
 
 /// The way to one node.
@@ -40,13 +42,23 @@ pub(crate) struct Connection {
     peer: Peer,
     transport: Arc<dyn Transport>,
     chosen: Chosen,
+    full_peers: FullPeers,
+    /// Whether the node said of late that it has no room.
+    full: bool,
 }
 
 impl RaftNetworkFactory<TypeConfig> for Network {
     type Network = Connection;
 
     async fn new_client(&mut self, target: NodeId, node: &Peer) -> Connection {
-        Connection { target, peer: node.clone(), transport: self.transport.clone(), chosen: self.chosen.clone() }
+        Connection {
+            target,
+            peer: node.clone(),
+            transport: self.transport.clone(),
+            chosen: self.chosen.clone(),
+            full_peers: self.full_peers.clone(),
+            full: false,
+        }
     }
 }
 
@@ -67,6 +79,15 @@ pub(crate) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
 }
 
 impl Connection {
+    fn set_full(&mut self, full: bool) {
+        if self.full != full {
+            let node = self.target;
+            tracing::warn!(full, "node {node:x} says whether it has room on its disk");
+        }
+        self.full = full;
+        self.full_peers.set(self.target, full);
+    }
+
     async fn call<Q, A, E>(&self, kind: RpcKind, request: &Q, option: &RPCOption) -> Result<A, RpcError<E>>
     where
         Q: Serialize,
@@ -90,10 +111,35 @@ impl Connection {
 impl RaftNetwork<TypeConfig> for Connection {
     async fn append_entries(
         &mut self,
-        rpc: AppendEntriesRequest<TypeConfig>,
+        mut rpc: AppendEntriesRequest<TypeConfig>,
         option: RPCOption,
     ) -> Result<AppendEntriesResponse<NodeId>, RPCError<NodeId, Peer, RaftError<NodeId>>> {
-        self.call(RpcKind::Append, &rpc, &option).await
+        let offered = rpc.entries.len();
+        if self.full {
+            // Whether it has room again is asked with little.
+            rpc.entries.truncate(1);
+        }
+        let answer = self.call(RpcKind::Append, &rpc, &option).await?;
+        let Some(last) = rpc.entries.last().map(|entry| entry.log_id) else { return Ok(answer) };
+        match answer {
+            AppendEntriesResponse::PartialSuccess(matching) if matching == rpc.prev_log_id => {
+                self.set_full(true);
+                // openraft would ask again at once. Within the call's limit, which is the heartbeat.
+                tokio::time::sleep(option.hard_ttl() / 4).await;
+                if matching.is_none() {
+                    // What it has is not known yet, and openraft cannot be told so.
+                    let full = std::io::Error::from(std::io::ErrorKind::StorageFull);
+                    return Err(RPCError::Unreachable(Unreachable::new(&full)));
+                }
+                Ok(AppendEntriesResponse::PartialSuccess(matching))
+            }
+            AppendEntriesResponse::Success => {
+                self.set_full(false);
+                let all = rpc.entries.len() == offered;
+                Ok(if all { answer } else { AppendEntriesResponse::PartialSuccess(Some(last)) })
+            }
+            answer => Ok(answer),
+        }
     }
 
     async fn install_snapshot(

@@ -2,7 +2,7 @@
 
 use std::{io, path::Path, sync::Arc, thread::JoinHandle, time::Duration};
 
-use autoradio_machine::{Machine, NodeId};
+use autoradio_machine::{Machine, NodeId, SnapshotError};
 use openraft::{Config, SnapshotPolicy};
 use tokio::sync::watch;
 
@@ -16,8 +16,9 @@ use crate::{
     sled_disk::SledDisk,
     sled_folder::fault,
     snapshot::{Kept, Snapshots},
+    space::SpaceWatch,
     state::StateMachine,
-    types::{Metrics, SnapshotMeta},
+    types::Metrics,
     witness::Witness,
 };
 
@@ -46,6 +47,7 @@ impl std::fmt::Debug for Storage {
 pub(crate) struct Folder {
     pub(crate) storage: Storage,
     pub(crate) witness: Witness,
+    pub(crate) space: SpaceWatch,
     /// Syncs the log; to be waited for after the storage was dropped.
     pub(crate) flusher: JoinHandle<()>,
 }
@@ -70,13 +72,15 @@ pub(crate) fn folder(options: &Options, identity: &Identity) -> Result<Folder, S
     };
     let witness = Witness::open(&dir.join("witness")).map_err(opening("the log's witness"))?;
     let files = FolderFiles::open(dir.join("snapshots")).map_err(opening("the snapshots"))?;
+    let space =
+        SpaceWatch::start(dir.clone(), options.space_reserve_bytes).map_err(opening("the file system's facts"))?;
     if new {
         // Last: a folder with an identity has all the rest.
         identity::write(dir, identity)?;
         dir.parent().map_or(Ok(()), files::sync_folder).map_err(io_error)?;
         aside::forget(dir).map_err(io_error)?;
     }
-    Ok(Folder { storage: Storage { disk: Arc::new(disk), files: Arc::new(files) }, witness, flusher })
+    Ok(Folder { storage: Storage { disk: Arc::new(disk), files: Arc::new(files) }, witness, space, flusher })
 }
 
 /// What is there without an identity is of a birth that was cut off: nothing was promised by it. Kept all the same.
@@ -94,7 +98,9 @@ fn set_unborn_aside(dir: &Path) -> Result<(), StoreError> {
 
 /// sled panics over damage that its authors did not foresee, and over some failures of the disk.
 pub(crate) fn panicked(dir: &Path, panic: &str) -> StoreError {
-    let of_the_disk = ["os error", "No space left", "StorageFull"].iter().any(|sign| panic.contains(sign));
+    let of_the_disk = ["os error", "Os {", "No space left", "StorageFull", "Input/output error"]
+        .iter()
+        .any(|sign| panic.contains(sign));
     if of_the_disk {
         StoreError::Io { what: format!("opening {}", dir.display()), source: io::Error::other(panic.to_owned()) }
     } else {
@@ -102,38 +108,44 @@ pub(crate) fn panicked(dir: &Path, panic: &str) -> StoreError {
     }
 }
 
-/// Log and state from storage, the log read through: the newest snapshot that can be read, if the log still leads on from
-/// it. Blocks where the files do.
-pub(crate) fn read(
+/// The log and the snapshots, the log read through. Blocks where the disk does.
+pub(crate) fn logs(
     dir: &Path,
     storage: Storage,
     witness: Option<Witness>,
-    observer: Arc<dyn Observer>,
-) -> Result<(LogStore, StateMachine), StoreError> {
+) -> Result<(LogStore, Snapshots), StoreError> {
     let (log, snapshots) = (LogStore::new(storage.disk, witness), Snapshots::new(storage.files));
     log.check().map_err(|error| fault(dir, error))?;
-    let kept = restore(dir, &log, &snapshots)?;
-    Ok((log, StateMachine::new(kept, snapshots, observer)))
+    Ok((log, snapshots))
 }
 
-/// The newest snapshot that can be read, if the log still leads on from it.
-fn restore(dir: &Path, log: &LogStore, snapshots: &Snapshots) -> Result<Option<(SnapshotMeta, Machine)>, StoreError> {
-    let damaged = |reason: String| StoreError::Damaged { dir: dir.to_owned(), reason };
+/// The state from the newest snapshot that can be read, if the log leads on from it. Blocks where the files do.
+pub(crate) fn state(
+    dir: &Path,
+    log: &LogStore,
+    snapshots: &Snapshots,
+    observer: Arc<dyn Observer>,
+) -> Result<StateMachine, StoreError> {
     let (kept, wrong) = snapshots.newest()?;
     for reason in &wrong {
         tracing::warn!(%reason, "a snapshot cannot be read");
     }
     let purged = log.purged().map_err(|error| fault(dir, error))?;
     let covered = kept.as_ref().and_then(|k| k.meta.last_log_id).map_or(0, |id| id.index);
-    if purged.is_some_and(|id| id.index > covered) {
-        let gone = format!("no readable snapshot leads to the log's first entry; {}", wrong.join("; "));
-        return Err(damaged(gone));
+    if let Some(purged) = purged.filter(|id| id.index > covered) {
+        let wrong = if wrong.is_empty() { "there is none".into() } else { wrong.join("; ") };
+        let reason = format!("no readable snapshot leads to the log's first entry ({wrong})");
+        let (dir, asked) = (dir.to_owned(), "nobody was asked".into());
+        return Err(StoreError::SnapshotLost { dir, reason, at_least: purged.index, asked });
     }
-    kept.map(|Kept { meta, machine }| {
-        let machine = Machine::from_snapshot(&machine).map_err(|e| damaged(e.to_string()))?;
+    let machine = |Kept { meta, machine }: Kept| {
+        let machine = Machine::from_snapshot(&machine).map_err(|error| match error {
+            SnapshotError::Newer { found, known } => StoreError::Newer { dir: dir.to_owned(), found, known },
+            error @ SnapshotError::Damaged(_) => StoreError::Damaged { dir: dir.to_owned(), reason: error.to_string() },
+        })?;
         Ok((meta, machine))
-    })
-    .transpose()
+    };
+    Ok(StateMachine::new(kept.map(machine).transpose()?, snapshots.clone(), observer))
 }
 
 pub(crate) fn config(options: &Options, identity: &Identity) -> Config {

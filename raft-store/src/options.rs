@@ -15,6 +15,9 @@ pub struct Options {
     pub snapshot_every_entries: u64,
     /// Entries kept behind a snapshot for followers that lag (default 2,000).
     pub keep_entries: u64,
+    /// What must stay free on the disk, besides room for two snapshots, for changes to be taken (default
+    /// [`Options::SPACE_RESERVE_BYTES`]).
+    pub space_reserve_bytes: u64,
 }
 
 impl Options {
@@ -25,6 +28,10 @@ impl Options {
     /// time between them, looked at every one and a half heartbeats: 1.6 to 2.3 s here.
     pub const ELECTION: (Duration, Duration) = (Duration::from_millis(600), Duration::from_millis(1_000));
 
+    /// What stays free unless something else is set: more than a disk that others fill loses between two looks, and than
+    /// this node's own vote, marks and segments need while changes are refused.
+    pub const SPACE_RESERVE_BYTES: u64 = 64 * 1024 * 1024;
+
     /// The defaults for a folder.
     #[must_use]
     pub fn new(dir: PathBuf) -> Self {
@@ -34,6 +41,7 @@ impl Options {
             election: Self::ELECTION,
             snapshot_every_entries: 5_000,
             keep_entries: 2_000,
+            space_reserve_bytes: Self::SPACE_RESERVE_BYTES,
         }
     }
 }

@@ -114,3 +114,38 @@ impl Disk for SledDisk {
         self.flusher.wait(done);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_newer_format_is_refused_in_words_and_what_is_gone_is_not_made_anew() {
+        let dir = tempfile::tempdir().unwrap();
+        let open = |new| SledDisk::open(&dir.path().join("log"), new);
+        let (disk, thread) = open(true).unwrap();
+        disk.marks.insert(MADE, &[FORMAT + 1]).unwrap();
+        drop(disk);
+        thread.join().unwrap();
+        let error = open(false).err().expect("it is newer");
+        assert!(matches!(error, StoreError::Newer { .. }) && error.to_string().contains("upgrade"), "{error}");
+        std::fs::remove_dir_all(dir.path().join("log")).unwrap();
+        let error = open(false).err().expect("it is gone");
+        assert!(matches!(error, StoreError::Damaged { .. }), "{error}");
+    }
+
+    #[test]
+    fn what_a_crash_left_of_sleds_snapshotting_does_not_keep_it_from_opening() {
+        let dir = tempfile::tempdir().unwrap();
+        let open = |new| SledDisk::open(&dir.path().join("log"), new);
+        let (disk, thread) = open(true).unwrap();
+        disk.write(Tree::Log, vec![(b"key".to_vec(), Some(b"value".to_vec()))]).unwrap();
+        drop(disk);
+        thread.join().unwrap();
+        let leftover = dir.path().join("log/snap.7FFFFFFFFFFFFFFF.generating");
+        std::fs::write(&leftover, "half of it").unwrap();
+        let (disk, _thread) = open(false).unwrap();
+        assert_eq!(disk.get(Tree::Log, b"key").unwrap().as_deref(), Some(b"value".as_slice()));
+        assert!(!leftover.exists());
+    }
+}

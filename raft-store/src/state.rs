@@ -173,12 +173,17 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
     }
 
     async fn get_current_snapshot(&mut self) -> Result<Option<Snapshot>, StorageError> {
-        let (kept, _) = self
+        let (kept, wrong) = self
             .snapshots
             .run(Snapshots::newest)
             .await
             .map_err(|e| failed(ErrorVerb::Read, &e))?
             .map_err(|e| failed(ErrorVerb::Read, &e))?;
+        if !wrong.is_empty() {
+            // One that is older than the log's beginning would be of no use to anybody; the state is here.
+            tracing::warn!(wrong = %wrong.join("; "), "the newest snapshot cannot be read; it is written anew");
+            return self.get_snapshot_builder().await.build_snapshot().await.map(Some);
+        }
         Ok(kept.map(|kept| Snapshot { meta: kept.meta, snapshot: Box::new(Cursor::new(kept.machine)) }))
     }
 }

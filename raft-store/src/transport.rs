@@ -19,6 +19,8 @@ pub enum RpcKind {
     HandedVote = 4,
     /// The leader asks a voter to lead in its place; answered when it does.
     TakeOver = 5,
+    /// A piece of the newest snapshot, for a node whose own is damaged.
+    Fetch = 6,
 }
 
 /// An RPC could not be delivered or answered.

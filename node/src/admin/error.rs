@@ -12,6 +12,7 @@ pub(super) fn from_raft(error: &RaftError) -> Status {
         RaftError::Consensus(ConsensusError::Refused(refusal)) => refusal_code(refusal),
         RaftError::Consensus(ConsensusError::Timeout(_)) | RaftError::LeaderReplaced => Code::DeadlineExceeded,
         RaftError::Consensus(ConsensusError::TooLarge { .. }) => Code::InvalidArgument,
+        RaftError::Consensus(ConsensusError::NoSpace(_)) => Code::ResourceExhausted,
         RaftError::Consensus(ConsensusError::Membership(_)) => Code::FailedPrecondition,
         RaftError::Consensus(_) | RaftError::NoLeader | RaftError::Forward { .. } => Code::Unavailable,
     };

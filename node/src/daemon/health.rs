@@ -48,7 +48,9 @@ async fn reason(context: &Context, asked: &Asked) -> String {
         return format!("RANGE ERROR:{fatal}");
     }
     let alarms = context.raft.read(autoradio_machine::Machine::alarms);
-    let mut standing = alarms.iter().map(|alarm| etcd::alarms::name(alarm.kind));
+    // This node's own disk, as long as it has no room; no alarm that somebody has to disarm.
+    let full = context.raft.space().full.then(|| etcd::alarms::name(autoradio_machine::AlarmKind::NoSpace));
+    let mut standing = full.into_iter().chain(alarms.iter().map(|alarm| etcd::alarms::name(alarm.kind)));
     if let Some(name) = standing.find(|name| !asked.exclude.iter().any(|excluded| excluded == name)) {
         return format!("ALARM {name}");
     }

@@ -168,6 +168,7 @@ impl Core {
             election: config.election,
             snapshot_every_entries: SNAPSHOT_EVERY_ENTRIES,
             keep_entries: KEEP_ENTRIES,
+            space_reserve_bytes: Options::SPACE_RESERVE_BYTES,
         };
         let consensus = Consensus::open(options, found.identity.clone(), transport, observer.clone()).await?;
         // What was on disk was applied before anybody watched.

@@ -40,7 +40,7 @@ pub fn exit_code(error: &anyhow::Error) -> ExitCode {
         Some(StartError::Store(StoreError::Damaged { .. } | StoreError::MovedAside { .. })) => {
             ExitCode::from(EXIT_DAMAGED)
         }
-        Some(StartError::Store(StoreError::Io { .. })) => ExitCode::from(EXIT_DISK),
+        Some(StartError::Store(StoreError::Io { .. } | StoreError::SnapshotLost { .. })) => ExitCode::from(EXIT_DISK),
         _ => ExitCode::FAILURE,
     }
 }

@@ -78,6 +78,8 @@ pub(super) fn from_raft(error: &RaftError) -> Status {
         RaftError::Consensus(ConsensusError::NotLeader { .. })
         | RaftError::Forward { .. }
         | RaftError::LeaderReplaced => Status::unavailable("etcdserver: leader changed"),
+        // In etcd's words: there, too, it is room on a disk that is missing.
+        RaftError::Consensus(ConsensusError::NoSpace(_)) => from_refusal(&Refusal::NoSpace),
         RaftError::Consensus(ConsensusError::TooLarge { .. }) => EtcdError::RequestTooLarge.into(),
         RaftError::Consensus(ConsensusError::Stopped(_)) => Status::unavailable("etcdserver: server stopped"),
         RaftError::Consensus(ConsensusError::Membership(reason)) => Status::failed_precondition(reason.clone()),

@@ -48,6 +48,7 @@ impl Peer for PeerService {
             3 => RpcKind::Snapshot,
             4 => RpcKind::HandedVote,
             5 => RpcKind::TakeOver,
+            6 => RpcKind::Fetch,
             other => return Err(Status::invalid_argument(format!("no kind {other} of consensus call is known here"))),
         };
         let payload = self.raft.consensus().handle(kind, payload).await.map_err(|e| wire::to_status(&e))?;

@@ -120,6 +120,7 @@ pub(super) async fn lease_left(
 fn from_status(leader: NodeId, limit: Duration, status: &Status) -> RaftError {
     match status.code() {
         Code::DeadlineExceeded => ConsensusError::Timeout(limit).into(),
+        Code::ResourceExhausted => ConsensusError::NoSpace(status.message().to_owned()).into(),
         _ => failed(leader, status.message()),
     }
 }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use autoradio_machine::{Catalog, ClusterId, Command, LeaseId, LogIndex, Machine, NodeId};
-use autoradio_store::{Consensus, ConsensusError, Identity, Proposed, RaftStatus};
+use autoradio_store::{Consensus, ConsensusError, Identity, Proposed, RaftStatus, Space};
 use tokio::{sync::watch, time::timeout};
 
 use super::{LeaseKeeper, Proposals, RaftError, forward, reads::Reads, retry::Backoff};
@@ -242,6 +242,12 @@ impl RaftHandle {
     #[must_use]
     pub fn status(&self) -> RaftStatus {
         self.inner.consensus.status()
+    }
+
+    /// The room on this node's disk.
+    #[must_use]
+    pub fn space(&self) -> Space {
+        self.inner.consensus.space()
     }
 
     /// The consensus' status as it changes.

@@ -31,7 +31,7 @@ impl PeerTransport {
         timeout: Duration,
     ) -> Result<Bytes, TransportError> {
         // Pieces of snapshots are large: they must not stand in front of heartbeats.
-        let lane = if kind == RpcKind::Snapshot { Lane::Data } else { Lane::Control };
+        let lane = if matches!(kind, RpcKind::Snapshot | RpcKind::Fetch) { Lane::Data } else { Lane::Control };
         let unreachable = |reason: String| TransportError::Unreachable { target, reason };
         let mut client = self.peers.client_at(target, addr, lane).map_err(|e| unreachable(e.to_string()))?;
         let request = RaftRequest { kind: u32::from(kind as u8), payload };

@@ -37,6 +37,7 @@ pub fn to_status(error: &ConsensusError) -> Status {
         ConsensusError::NotLeader { leader } => elsewhere(error, *leader),
         // It leads for nobody: another may soon.
         ConsensusError::NoQuorum => elsewhere(error, None),
+        ConsensusError::NoSpace(why) => Status::resource_exhausted(why.clone()),
         ConsensusError::TooLarge { .. } => Status::invalid_argument(error.to_string()),
         ConsensusError::Timeout(_) => Status::deadline_exceeded(error.to_string()),
         ConsensusError::Membership(_) => Status::failed_precondition(error.to_string()),

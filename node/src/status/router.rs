@@ -105,13 +105,21 @@ async fn status_json(State(pages): State<Pages>) -> Response {
 async fn metrics(State(pages): State<Pages>) -> Response {
     let raft = pages.raft.as_ref().map(RaftHandle::status);
     let view = pages.view.now();
-    let text = pages.metrics.render(|registry| scrape::register(registry, &view, raft.as_ref()));
+    let space = pages.raft.as_ref().map(RaftHandle::space);
+    let text = pages.metrics.render(|registry| {
+        scrape::register(registry, &view, raft.as_ref());
+        scrape::register_space(registry, space);
+    });
     ([(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text).into_response()
 }
 
 /// For load balancers and supervisors: whether this node should get listeners.
 async fn healthz(State(pages): State<Pages>) -> Response {
     match unhealthy(&pages, &pages.view.now()) {
+        // Streams go on without room for changes, so that this is a remark and no reason.
+        None if pages.raft.as_ref().is_some_and(|raft| raft.space().full) => {
+            (StatusCode::OK, "ok; the disk is full, and changes are refused until there is room\n").into_response()
+        }
         None => (StatusCode::OK, "ok\n").into_response(),
         Some(why) => (StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n")).into_response(),
     }

@@ -2,7 +2,7 @@
 //! than the catalog has.
 
 use autoradio_policy::{ClusterView, fitness};
-use autoradio_store::{RaftStatus, Role};
+use autoradio_store::{RaftStatus, Role, Space};
 use prometheus_client::{
     metrics::{family::Family, gauge::Gauge},
     registry::Registry,
@@ -28,6 +28,20 @@ pub(crate) fn register(registry: &mut Registry, view: &ClusterView, raft: Option
     gauge("store_revision", "The store's revision", u64::try_from(view.catalog.revision).unwrap_or(0));
     nodes(registry, view);
     mounts(registry, view);
+}
+
+/// Registers the gauges of the disk below the store.
+pub(super) fn register_space(registry: &mut Registry, space: Option<Space>) {
+    let Some(space) = space else { return };
+    for (name, help, value) in [
+        ("store_disk_available_bytes", "What is left on the disk below the store", space.available_bytes),
+        ("store_disk_needed_bytes", "What must be left for changes to be taken", space.needed_bytes),
+        ("store_disk_full", "Whether changes are refused for want of room", u64::from(space.full)),
+    ] {
+        let gauge = Gauge::<i64>::default();
+        gauge.set(number(value));
+        registry.register(name, help, gauge);
+    }
 }
 
 fn nodes(registry: &mut Registry, view: &ClusterView) {

@@ -22,10 +22,10 @@ impl StoreBuilder<TypeConfig, LogStore, StateMachine, tempfile::TempDir> for Bui
         let folder = tempfile::tempdir().expect("a temporary folder");
         let options = Options::new(folder.path().join("node"));
         let identity = Identity { cluster_id: 1, node_id: 1 };
-        let folder_of_node = open::folder(&options, &identity).expect("an empty folder opens");
-        let (log, state) =
-            open::read(&options.dir, folder_of_node.storage, Some(folder_of_node.witness), Arc::new(Nobody))
-                .expect("it can be read");
+        let opened = open::folder(&options, &identity).expect("an empty folder opens");
+        let (log, snapshots) =
+            open::logs(&options.dir, opened.storage, Some(opened.witness)).expect("an empty log can be read");
+        let state = open::state(&options.dir, &log, &snapshots, Arc::new(Nobody)).expect("an empty state can be read");
         Ok((folder, log, state))
     }
 }

@@ -89,6 +89,11 @@ pub(crate) struct Cluster {
     _temporary: Option<tempfile::TempDir>,
     pub(crate) counters: BTreeMap<NodeId, Arc<Counter>>,
     snapshot_every: u64,
+    pub(crate) cluster_id: u64,
+    /// Changes the options of the nodes that start.
+    pub(crate) adjust: fn(&mut Options),
+    /// Where a node lives that does not live below the common folder.
+    pub(crate) homes: BTreeMap<NodeId, std::path::PathBuf>,
 }
 
 impl Cluster {
@@ -101,7 +106,16 @@ impl Cluster {
     /// Nodes whose folders are below one that outlives the cluster.
     pub(crate) fn below(folder: &std::path::Path, snapshot_every: u64) -> Self {
         let folder = folder.to_owned();
-        Self { wires: Arc::default(), folder, _temporary: None, counters: BTreeMap::new(), snapshot_every }
+        Self {
+            wires: Arc::default(),
+            folder,
+            _temporary: None,
+            counters: BTreeMap::new(),
+            snapshot_every,
+            cluster_id: 7,
+            adjust: |_| {},
+            homes: BTreeMap::new(),
+        }
     }
 
     /// Voters 1 to `voters`, and a leader.
@@ -111,30 +125,36 @@ impl Cluster {
 
     pub(crate) async fn with(voters: NodeId, snapshot_every: u64) -> Self {
         let mut cluster = Self::empty(snapshot_every);
-        for id in 1..=voters {
-            cluster.start(id).await.unwrap();
-        }
-        let all = (1..=voters).map(|id| (id, format!("http://host{id}:2380"))).collect();
-        cluster.node(1).bootstrap(all).await.unwrap();
-        cluster.leader().await;
+        cluster.found(voters).await;
         cluster
     }
 
+    /// Makes voters 1 to `voters`, and waits for a leader.
+    pub(crate) async fn found(&mut self, voters: NodeId) {
+        for id in 1..=voters {
+            self.start(id).await.unwrap();
+        }
+        let all = (1..=voters).map(|id| (id, format!("http://host{id}:2380"))).collect();
+        self.node(1).bootstrap(all).await.unwrap();
+        self.leader().await;
+    }
+
     pub(crate) fn folder(&self, id: NodeId) -> std::path::PathBuf {
-        self.folder.join(id.to_string())
+        self.homes.get(&id).cloned().unwrap_or_else(|| self.folder.join(id.to_string()))
     }
 
     pub(crate) async fn start(&mut self, id: NodeId) -> Result<(), StoreError> {
-        let options = Options {
+        let mut options = Options {
             heartbeat: Duration::from_millis(100),
             election: (Duration::from_millis(400), Duration::from_millis(800)),
             snapshot_every_entries: self.snapshot_every,
             keep_entries: self.snapshot_every / 2,
             ..Options::new(self.folder(id))
         };
+        (self.adjust)(&mut options);
         let counter = Arc::new(Counter::default());
         let wire = Arc::new(Wire { from: id, wires: self.wires.clone() });
-        let identity = Identity { cluster_id: 7, node_id: id };
+        let identity = Identity { cluster_id: self.cluster_id, node_id: id };
         let node = Consensus::open(options, identity, wire, counter.clone()).await?;
         self.counters.insert(id, counter);
         self.wires.lock().unwrap().nodes.insert(id, node);
@@ -144,6 +164,13 @@ impl Cluster {
     pub(crate) async fn stop(&self, id: NodeId) {
         let node = self.wires.lock().unwrap().nodes.remove(&id).unwrap();
         node.shutdown().await.unwrap();
+    }
+
+    /// Ends a node whose consensus has stopped by itself.
+    pub(crate) async fn abandon(&self, id: NodeId) {
+        let node = self.wires.lock().unwrap().nodes.remove(&id).unwrap();
+        // That it has stopped is known.
+        drop(node.shutdown().await);
     }
 
     pub(crate) fn cut(&self, id: NodeId) {

@@ -99,5 +99,41 @@ async fn a_damaged_snapshot_is_passed_over_only_while_the_log_leads_on() {
         std::fs::write(&file, bytes).unwrap();
     }
     let error = cluster.start(1).await.expect_err("the log was purged up to the snapshot");
-    assert!(matches!(error, StoreError::MovedAside { .. }) && error.to_string().contains("checksum"), "{error}");
+    assert!(matches!(error, StoreError::SnapshotLost { .. }) && error.to_string().contains("checksum"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_damaged_snapshot_is_fetched_anew_from_another_node() {
+    let mut cluster = Cluster::with(3, 20).await;
+    let large = "x".repeat(1_500_000);
+    cluster.put("large", &large).await;
+    for i in 0..60 {
+        cluster.put("a", &i.to_string()).await;
+    }
+    let leader = cluster.leader().await;
+    let hurt = (1..=3).find(|id| *id != leader).unwrap();
+    cluster.wait_value(hurt, "a", "59").await;
+    cluster.node(hurt).snapshot_now(PATIENCE).await.unwrap();
+    cluster.stop(hurt).await;
+    let mut damaged = 0;
+    for entry in cluster.folder(hurt).join("snapshots").read_dir().unwrap() {
+        let path = entry.unwrap().path();
+        let mut bytes = std::fs::read(&path).unwrap();
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+        std::fs::write(&path, bytes).unwrap();
+        damaged += 1;
+    }
+    assert!(damaged > 0);
+    // Nobody can be asked.
+    cluster.cut(hurt);
+    let error = cluster.start(hurt).await.expect_err("the snapshot is damaged, and nobody gives another");
+    assert!(matches!(error, StoreError::SnapshotLost { .. }), "{error}");
+    assert!(error.to_string().contains("when others run"), "{error}");
+    cluster.heal();
+    cluster.start(hurt).await.unwrap();
+    cluster.put("a", "60").await;
+    cluster.wait_value(hurt, "a", "60").await;
+    assert_eq!(cluster.get(hurt, "large"), Some(large));
+    assert!(!cluster.counters[&hurt].restored.lock().unwrap().is_empty());
 }

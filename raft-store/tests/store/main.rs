@@ -4,6 +4,10 @@
 mod cluster;
 mod disk;
 mod elections;
+mod formats;
+mod full;
 mod power;
+mod rot;
+mod slow;
 
 pub(crate) use cluster::{Cluster, PATIENCE, eventually};
