@@ -1,6 +1,7 @@
 //! Consensus: openraft over sled, wrapped whole. No openraft type leaves this crate.
 
 mod addresses;
+mod applied;
 mod aside;
 mod barrier;
 mod consensus;

@@ -110,6 +110,16 @@ impl Cluster {
         self.nodes[n - 1].take().expect("the node runs").kill();
     }
 
+    /// Stops a node's process where it is, as a machine does that swaps or is being moved.
+    pub fn pause(&self, n: usize) {
+        self.nodes[n - 1].as_ref().expect("the node runs").signal("-STOP");
+    }
+
+    /// Lets a paused node go on.
+    pub fn resume(&self, n: usize) {
+        self.nodes[n - 1].as_ref().expect("the node runs").signal("-CONT");
+    }
+
     /// `kill -9` of all nodes at once.
     pub fn kill_all(&mut self) {
         self.nodes.iter().flatten().for_each(|job| job.signal("-KILL"));

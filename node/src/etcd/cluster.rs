@@ -119,10 +119,14 @@ impl Cluster for ClusterService {
         self.permit(&asker, Access::Root).await?;
         let catalog = self.context.raft.catalog();
         let member = catalog.members.get(&id).ok_or(EtcdError::MemberNotFound)?;
+        // In etcd's order: how far it is, is asked of a voter, too.
+        if !member.started() {
+            return Err(EtcdError::LearnerNotReady.into());
+        }
         if !member.learner {
             return Err(EtcdError::NotLearner.into());
         }
-        if !member.started() || !self.in_sync(id) {
+        if !self.in_sync(id) {
             return Err(EtcdError::LearnerNotReady.into());
         }
         let update = MemberUpdate { id, learner: Some(false), ..MemberUpdate::default() };

@@ -92,8 +92,7 @@ fn reflection() -> tonic_reflection::server::Builder<'static> {
 
 /// The header of an answer given at `revision`.
 fn header(raft: &RaftHandle, revision: Revision) -> ResponseHeader {
-    let raft_term = raft.watch_status().borrow().term;
-    ResponseHeader { cluster_id: raft.cluster_id(), member_id: raft.node_id(), revision, raft_term }
+    ResponseHeader { cluster_id: raft.cluster_id(), member_id: raft.node_id(), revision, raft_term: raft.term() }
 }
 
 /// The header of an answer at the revision that this node has now.

@@ -74,7 +74,7 @@ impl Peer for PeerService {
             Ok(proposed) => (proposed.index, proposed.revision, Ok(proposed.response)),
             // The refusal was applied somewhere up to here.
             Err(ConsensusError::Refused(refusal)) => {
-                let (index, revision) = (self.raft.status().applied_index, self.raft.read(|m| m.revision()));
+                let (index, revision) = (self.raft.consensus().applied_index(), self.raft.read(|m| m.revision()));
                 (index, revision, Err(refusal))
             }
             Err(error) => return Err(wire::to_status(&error)),
