@@ -110,14 +110,14 @@ impl Cluster {
         self.nodes[n - 1].take().expect("the node runs").kill();
     }
 
-    /// Stops a node's process where it is, as a machine does that swaps or is being moved.
+    /// `SIGSTOP`: a node that runs stands still, and does not know it.
     pub fn pause(&self, n: usize) {
-        self.nodes[n - 1].as_ref().expect("the node runs").signal("-STOP");
+        self.nodes[n - 1].iter().for_each(|job| job.signal("-STOP"));
     }
 
-    /// Lets a paused node go on.
+    /// `SIGCONT`.
     pub fn resume(&self, n: usize) {
-        self.nodes[n - 1].as_ref().expect("the node runs").signal("-CONT");
+        self.nodes[n - 1].iter().for_each(|job| job.signal("-CONT"));
     }
 
     /// `kill -9` of all nodes at once.
