@@ -10,7 +10,7 @@ use std::{
 
 use autoradio_machine::{Event, LogIndex, Machine, NodeId};
 use openraft::{
-    CommittedLeaderId, RaftLogReader,
+    CommittedLeaderId,
     storage::{RaftLogStorage, RaftStateMachine},
 };
 
@@ -111,7 +111,7 @@ impl Consensus {
 
 /// Applies what the log has beyond the snapshot; the last index, and who voted then.
 async fn apply_all(
-    log: &mut (impl RaftLogReader<crate::types::TypeConfig> + RaftLogStorage<crate::types::TypeConfig>),
+    log: &mut impl RaftLogStorage<crate::types::TypeConfig>,
     state: &mut StateMachine,
 ) -> Result<(LogIndex, Vec<NodeId>), StorageError> {
     let last = log.get_log_state().await?.last_log_id.map_or(0, |id| id.index);

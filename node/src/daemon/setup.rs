@@ -94,7 +94,8 @@ impl Daemon {
             let people = admin::people(daemon.inner.context.subscribe());
             let keep = KeepServer::new(KeepService { daemon: daemon.clone() });
             let trust = admin::trust_service(daemon.inner.context.subscribe());
-            let services = Routes::new(admin).add_service(people).add_service(setup).add_service(trust).add_service(keep);
+            let services =
+                Routes::new(admin).add_service(people).add_service(setup).add_service(trust).add_service(keep);
             let router = services.prepare().into_axum_router();
             let router = router.reset_fallback().fallback(client_port::unknown);
             let served = http::serve(Listener::Unix(listener), router, daemon.inner.stop.clone());

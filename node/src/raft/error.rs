@@ -36,6 +36,7 @@ impl RaftError {
             Self::Consensus(error) => Self::Consensus(error.copy()),
             Self::NoLeader => Self::NoLeader,
             Self::LeaderReplaced => Self::LeaderReplaced,
+            Self::Busy => Self::Busy,
             Self::Forward { leader, reason } => Self::Forward { leader: *leader, reason: reason.clone() },
         }
     }

@@ -206,7 +206,7 @@ proptest! {
         prop_assert!(state.learners.iter().all(|id| wanted.contains(id)));
         if wanted.contains(&1) && wanted.iter().chain(&voters).all(lives) {
             prop_assert!(state.voters.iter().all(|id| wanted.contains(id)));
-            let odd = |count: usize| if count > 2 && count % 2 == 0 { count - 1 } else { count };
+            let odd = |count: usize| if count > 2 && count.is_multiple_of(2) { count - 1 } else { count };
             prop_assert_eq!(state.voters.len(), odd(wanted.len().min(MAX_VOTERS)));
             prop_assert_eq!(state.voters.len() + state.learners.len(), wanted.len());
         }
