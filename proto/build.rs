@@ -1,6 +1,7 @@
 //! Compiles the .proto files with protox: no protoc is needed.
 
-const PEER: &str = "proto/peer.proto";
+/// What is between nodes, and between a node and its administrator.
+const INSIDE: [&str; 2] = ["proto/peer.proto", "proto/keep.proto"];
 
 /// What clients see: port 2379 serves it, tells of it by reflection, and turns it into JSON.
 const CLIENTS: [&str; 12] = [
@@ -20,7 +21,7 @@ const CLIENTS: [&str; 12] = [
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("cargo:rerun-if-changed=proto");
-    let files = protox::compile(CLIENTS.into_iter().chain([PEER]), ["proto"])?;
+    let files = protox::compile(CLIENTS.into_iter().chain(INSIDE), ["proto"])?;
     tonic_prost_build::configure().bytes(".").compile_fds(files)?;
     let mut clients = protox::Compiler::new(["proto"])?;
     let descriptors = clients.include_imports(true).open_files(CLIENTS)?.encode_file_descriptor_set();

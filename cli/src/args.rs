@@ -5,7 +5,10 @@ use std::{path::PathBuf, time::Duration};
 use autoradio_proto::admin::MountSettings;
 use clap::{Parser, Subcommand, ValueEnum};
 
-use crate::{duration, exit};
+use crate::{
+    duration, exit,
+    keep::{NodeCommand, RaftCommand},
+};
 
 /// Names that `--clear` takes.
 const SETTINGS: [&str; 8] = ["burst", "hold", "max-listeners", "public", "title", "description", "genre", "url"];
@@ -135,6 +138,19 @@ pub(crate) enum Command {
         /// The node's name or id
         node: String,
     },
+    /// List, remove, leave: who is a member
+    #[command(subcommand)]
+    Node(NodeCommand),
+    /// Write a backup of the cluster's state to standard output
+    Backup,
+    /// Make a new cluster of a backup, at a node that is part of none
+    Restore {
+        /// The backup, or - for standard input
+        file: PathBuf,
+    },
+    /// When all else fails
+    #[command(subcommand)]
+    Raft(RaftCommand),
     /// Make, list and revoke tokens that let nodes join
     Token {
         #[command(subcommand)]

@@ -61,6 +61,10 @@ impl Session {
             Command::ResetPassword { name } => self.reset(name).await,
             Command::Drain { node } => self.set_drained(node, true).await,
             Command::Undrain { node } => self.set_drained(node, false).await,
+            Command::Node(command) => self.node(command).await,
+            Command::Backup => self.backup().await,
+            Command::Restore { file } => self.restore(file).await,
+            Command::Raft(command) => self.raft(command).await,
             Command::Token { command } => self.token(command).await,
             Command::Cluster { command: ClusterCommand::Secure { wait } } => self.secure(*wait).await,
             Command::User { command } => self.user(command).await,
@@ -183,7 +187,12 @@ impl Session {
     }
 
     /// Connects and asks, all within the time limit.
-    async fn ask<T, F>(&self, what: &str, effect: Effect, call: impl FnOnce(Admin) -> F) -> Result<T, CliError>
+    pub(crate) async fn ask<T, F>(
+        &self,
+        what: &str,
+        effect: Effect,
+        call: impl FnOnce(Admin) -> F,
+    ) -> Result<T, CliError>
     where
         F: Future<Output = Result<Response<T>, Status>>,
     {
@@ -224,7 +233,7 @@ impl Session {
 /// A connection with who asks.
 pub(crate) type Connection = InterceptedService<Channel, Bearer>;
 
-type Admin = AdminClient<Connection>;
+pub(crate) type Admin = AdminClient<Connection>;
 
 /// The largest answer: some tens of thousands of mounts.
 pub(crate) const ANSWER_MAX: usize = 64 << 20;

@@ -22,6 +22,8 @@ pub(crate) enum CliError {
     Usage(String),
     #[error("{0} was not deleted: not confirmed")]
     NotConfirmed(String),
+    #[error("{0}: not confirmed")]
+    NotAgreed(String),
     #[error(
         "no socket {0}: autoradio-node does not run here (start it: systemctl start autoradio-node), or it has another \
          socket (--socket PATH); another node's daemon is reached with --server HOST"
@@ -48,6 +50,8 @@ pub(crate) enum CliError {
     Refused { what: String, status: Status },
     #[error("{what}: the answer lacks {lacks}; are radioctl and autoradio-node of the same version?")]
     Incomplete { what: String, lacks: &'static str },
+    #[error("{path}: {reason}")]
+    File { path: PathBuf, reason: String },
     #[error("cannot write the result: {0}")]
     Output(#[source] io::Error),
 }
@@ -91,12 +95,14 @@ impl CliError {
             Self::TimedOut { .. } | Self::Broken { effect: Effect::Changes, .. } => Exit::TimedOut,
             Self::Refused { status, .. } => Exit::of(status.code()),
             Self::NotConfirmed(_)
+            | Self::NotAgreed(_)
             | Self::TlsFile { .. }
             | Self::NoSocket(_)
             | Self::NobodyListens(_)
             | Self::Connect { .. }
             | Self::Broken { .. }
             | Self::Incomplete { .. }
+            | Self::File { .. }
             | Self::Output(_) => Exit::Failed,
         }
     }

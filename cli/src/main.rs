@@ -9,6 +9,7 @@ mod duration;
 mod error;
 mod exit;
 mod json;
+mod keep;
 mod login;
 mod people;
 mod render;
@@ -64,6 +65,9 @@ fn run(args: Args) -> Result<Exit, CliError> {
     };
     if let Command::DeleteMount { name, yes } = &args.command {
         confirm::delete(name, *yes)?;
+    }
+    if let Command::Node(command) = &args.command {
+        confirm::node(command)?;
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(CliError::Output)?;
     let ended = runtime.block_on(async {

@@ -21,12 +21,31 @@ const OWN_CA: &str = "/etc/autoradio/etcd_ca.pem";
 const OWN_CERT: &str = "/etc/autoradio/etcd_client.pem";
 const OWN_KEY: &str = "/etc/autoradio/etcd_client.key";
 
+/// A node's own certificate and key, and the cluster's CA: what root has on a node.
+const NODE: &str = "/var/lib/autoradio/tls/node.json";
+
 /// The files of TLS.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Files {
     pub(crate) ca: Option<PathBuf>,
     pub(crate) cert: Option<PathBuf>,
     pub(crate) key: Option<PathBuf>,
+    /// Instead of all three, where nothing else is known.
+    pub(crate) node: Option<PathBuf>,
+}
+
+/// What the files have.
+struct Material {
+    ca: Vec<CertificateDer<'static>>,
+    own: Option<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>)>,
+}
+
+/// `node.json`: PEM in JSON.
+#[derive(serde::Deserialize)]
+struct NodeFile {
+    ca: String,
+    certificate: String,
+    key: String,
 }
 
 impl Files {
@@ -41,38 +60,52 @@ impl Files {
             (None, None) => (own(OWN_CERT), own(OWN_KEY)),
             given => given,
         };
-        Self { ca, cert, key }
+        let node = if ca.is_none() && cert.is_none() { own(NODE) } else { None };
+        Self { ca, cert, key, node }
     }
 
     /// What connections are made with.
     pub(crate) fn connector(&self) -> Result<TlsConnector, CliError> {
-        let Some(ca) = &self.ca else {
+        let Some(ca) = self.ca.as_ref().or(self.node.as_ref()) else {
             return Err(CliError::Usage(format!(
                 "https:// needs the CA of the server's certificate: give --cacert FILE, or put it at {OWN_CA}"
             )));
         };
-        let unfit = |path: &Path, error: &dyn std::error::Error| CliError::TlsFile {
-            path: path.into(),
+        let unfit = |error: rustls::Error| CliError::TlsFile {
+            path: self.cert.as_ref().unwrap_or(ca).clone(),
             reason: format!("it cannot be used: {error}"),
         };
+        let material = self.read(ca)?;
         let mut roots = RootCertStore::empty();
-        for certificate in certificates(ca)? {
-            roots.add(certificate).map_err(|error| unfit(ca, &error))?;
+        for certificate in material.ca {
+            roots.add(certificate).map_err(unfit)?;
         }
         let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()
-            .map_err(|error| unfit(ca, &error))?
+            .map_err(unfit)?
             .with_root_certificates(roots);
-        let mut config = match (&self.cert, &self.key) {
-            (None, None) => builder.with_no_client_auth(),
-            (Some(cert), Some(key)) => {
-                let (chain, secret) = (certificates(cert)?, private_key(key)?);
-                builder.with_client_auth_cert(chain, secret).map_err(|error| unfit(cert, &error))?
-            }
-            _ => return Err(CliError::Usage("--cert and --key go together: give both or none".into())),
+        let mut config = match material.own {
+            None => builder.with_no_client_auth(),
+            Some((chain, secret)) => builder.with_client_auth_cert(chain, secret).map_err(unfit)?,
         };
         config.alpn_protocols = vec![b"h2".to_vec()];
         Ok(TlsConnector::from(Arc::new(config)))
+    }
+
+    fn read(&self, ca: &Path) -> Result<Material, CliError> {
+        if self.ca.is_none() {
+            let file: NodeFile = serde_json::from_slice(&read(ca)?)
+                .map_err(|error| CliError::TlsFile { path: ca.into(), reason: error.to_string() })?;
+            let chain = certificates(file.certificate.as_bytes(), ca)?;
+            let own = Some((chain, private_key(file.key.as_bytes(), ca)?));
+            return Ok(Material { ca: certificates(file.ca.as_bytes(), ca)?, own });
+        }
+        let own = match (&self.cert, &self.key) {
+            (None, None) => None,
+            (Some(cert), Some(key)) => Some((certificates(&read(cert)?, cert)?, private_key(&read(key)?, key)?)),
+            _ => return Err(CliError::Usage("--cert and --key go together: give both or none".into())),
+        };
+        Ok(Material { ca: certificates(&read(ca)?, ca)?, own })
     }
 }
 
@@ -89,15 +122,15 @@ fn read(path: &Path) -> Result<Vec<u8>, CliError> {
     })
 }
 
-fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, CliError> {
+fn certificates(pem: &[u8], path: &Path) -> Result<Vec<CertificateDer<'static>>, CliError> {
     let wrong = |reason: String| CliError::TlsFile { path: path.into(), reason };
-    let all = CertificateDer::pem_slice_iter(&read(path)?).collect::<Result<Vec<_>, _>>();
+    let all = CertificateDer::pem_slice_iter(pem).collect::<Result<Vec<_>, _>>();
     let all = all.map_err(|error| wrong(format!("its certificates cannot be read: {error}")))?;
     if all.is_empty() { Err(wrong("there is no certificate in it (PEM)".into())) } else { Ok(all) }
 }
 
-fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, CliError> {
-    PrivateKeyDer::from_pem_slice(&read(path)?).map_err(|error| CliError::TlsFile {
+fn private_key(pem: &[u8], path: &Path) -> Result<PrivateKeyDer<'static>, CliError> {
+    PrivateKeyDer::from_pem_slice(pem).map_err(|error| CliError::TlsFile {
         path: path.into(),
         reason: format!("there is no private key in it (PEM, without a passphrase): {error}"),
     })
@@ -124,5 +157,7 @@ mod tests {
         assert!(missing.starts_with("/nonexistent/ca: it cannot be read"), "{missing}");
         let none = error(Files { ca: Some("/dev/null".into()), ..Files::default() });
         assert!(none.contains("no certificate"), "{none}");
+        let node = error(Files { node: Some("/dev/null".into()), ..Files::default() });
+        assert!(node.starts_with("/dev/null: "), "{node}");
     }
 }

@@ -4,6 +4,7 @@
 
 pub mod admin;
 pub mod backoff;
+pub mod backup;
 pub mod caller;
 pub mod config;
 pub mod context;

@@ -14,6 +14,11 @@ pub mod admin {
     tonic::include_proto!("autoradio.admin.v1");
 }
 
+/// For radioctl: who is a member, and what is kept.
+pub mod keep {
+    tonic::include_proto!("autoradio.keep.v1");
+}
+
 /// etcd's v3 API. Its packages refer to each other as siblings.
 pub mod etcd {
     /// Pairs and events.

@@ -18,6 +18,7 @@ use tokio::sync::watch;
 
 use crate::{
     ConsensusError, Identity, Observer, Options, RaftStatus, Role, RpcKind, Storage, StoreError, Transport, addresses,
+    applied::Applied,
     aside,
     barrier::Barrier,
     fetch::{self, Giving},
@@ -66,7 +67,9 @@ pub struct Consensus {
     pub(crate) transport: Arc<dyn Transport>,
     pub(crate) chosen: Chosen,
     unheard_max_ms: u64,
+    applied: Applied,
     status: watch::Receiver<RaftStatus>,
+    leader: watch::Receiver<Option<NodeId>>,
     pub(crate) snapshots: Snapshots,
     pub(crate) giving: Giving,
     pub(crate) space: SpaceWatch,
@@ -175,15 +178,15 @@ impl Consensus {
         };
         let config = open::config(options, identity).validate().map_err(|e| wrong(&e))?;
         let unheard_max_ms = (options.election.1 * UNHEARD_ELECTIONS).as_millis().try_into().unwrap_or(u64::MAX);
-        let machine = state.machine();
-        let chosen = Chosen::default();
+        let (machine, applied, chosen) = (state.machine(), state.reached(), Chosen::default());
         let full_peers = FullPeers::default();
         let network = Network { transport: transport.clone(), chosen: chosen.clone(), full_peers: full_peers.clone() };
         let raft = Raft::new(identity.node_id, Arc::new(config), network, log, state)
             .await
             // The log was read through before: this is the disk's failure.
             .map_err(|e| unusable(&options.dir, &e))?;
-        let (status, reads, writes) = (open::follow(raft.metrics()), raft.clone(), raft.clone());
+        let open::Followed { status, leader } = open::follow(raft.metrics(), applied.clone(), unheard_max_ms);
+        let (reads, writes) = (raft.clone(), raft.clone());
         let barrier = Barrier::start(move || read_round(reads.clone()));
         let proposals = Proposals::start(move |commands| write_round(writes.clone(), commands));
         let flusher = Arc::new(Mutex::new(flusher));
@@ -195,7 +198,9 @@ impl Consensus {
             transport,
             chosen,
             unheard_max_ms,
+            applied,
             status,
+            leader,
             snapshots,
             giving: Giving::default(),
             space,
@@ -228,8 +233,7 @@ impl Consensus {
         }
         self.check_space()?;
         // openraft's leader that is cut off would go on filling its log with what it cannot commit.
-        let status = self.status();
-        if status.role == Role::Leader && !self.is_led(&status) {
+        if self.status.borrow().role == Role::Leader && !self.leads() {
             return Err(ConsensusError::NoQuorum);
         }
         let (index, outcome) = self.proposals.propose(command, timeout).await?;
@@ -246,8 +250,7 @@ impl Consensus {
     /// Whether there is a leader by this status: openraft's leader that no majority answers goes on as such.
     #[must_use]
     pub fn is_led(&self, status: &RaftStatus) -> bool {
-        let heard = status.millis_since_quorum_ack.is_none_or(|ms| ms <= self.unheard_max_ms);
-        status.leader.is_some() && (status.role != Role::Leader || heard)
+        status.is_led(self.unheard_max_ms)
     }
 
     /// On the leader: an index such that a read at a state that has applied it is linearizable.
@@ -264,10 +267,31 @@ impl Consensus {
     /// # Errors
     /// `Timeout`, `Stopped`.
     pub async fn wait_applied(&self, index: LogIndex, timeout: Duration) -> Result<(), ConsensusError> {
-        let mut status = self.status.clone();
-        let applied = status.wait_for(|status| status.applied_index >= index || status.fatal.is_some());
-        let status = within(timeout, applied).await?.map_err(stopped)?;
-        status.fatal.as_ref().map_or(Ok(()), |fatal| Err(stopped(fatal)))
+        // Mostly it is already, and no timer is needed.
+        if self.applied.index() >= index || within(timeout, self.applied.wait(index)).await? {
+            return Ok(());
+        }
+        let fatal = self.status.borrow().fatal.clone();
+        Err(stopped(fatal.as_deref().unwrap_or("nothing is applied any more")))
+    }
+
+    /// The last entry that this node has applied.
+    #[must_use]
+    pub fn applied_index(&self) -> LogIndex {
+        self.applied.index()
+    }
+
+    /// The leader that this node knows of, the term, and why the consensus stopped, if it did.
+    #[must_use]
+    pub fn leadership(&self) -> (Option<NodeId>, u64, Option<String>) {
+        let status = self.status.borrow();
+        (status.leader, status.term, status.fatal.clone())
+    }
+
+    /// The leader, as it changes; nobody where [`Consensus::is_led`] says so.
+    #[must_use]
+    pub fn watch_leader(&self) -> watch::Receiver<Option<NodeId>> {
+        self.leader.clone()
     }
 
     /// Reads the state as it is here, under a read lock: `f` must be short.

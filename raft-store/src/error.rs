@@ -43,7 +43,8 @@ pub enum ConsensusError {
 
 impl ConsensusError {
     /// The same for another who shared what failed. (Refusals are answered one by one and never shared.)
-    pub(crate) fn copy(&self) -> Self {
+    #[must_use]
+    pub fn copy(&self) -> Self {
         match self {
             Self::NotLeader { leader } => Self::NotLeader { leader: *leader },
             Self::NoQuorum => Self::NoQuorum,

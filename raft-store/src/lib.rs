@@ -1,6 +1,7 @@
 //! Consensus: openraft over sled, wrapped whole. No openraft type leaves this crate.
 
 mod addresses;
+mod applied;
 mod aside;
 mod barrier;
 mod consensus;
@@ -20,6 +21,7 @@ mod observer;
 mod open;
 mod options;
 mod proposals;
+mod seed;
 mod sled_disk;
 mod sled_folder;
 mod snapshot;
@@ -37,6 +39,7 @@ pub use identity::Identity;
 pub use observer::Observer;
 pub use open::Storage;
 pub use options::Options;
+pub use seed::Salvage;
 pub use space::Space;
 pub use status::{RaftStatus, Role};
 pub use transport::{BoxFuture, RpcKind, Transport, TransportError};

@@ -2,12 +2,14 @@
 
 use std::{io, path::Path, sync::Arc, thread::JoinHandle, time::Duration};
 
-use autoradio_machine::{Machine, SnapshotError};
+use autoradio_machine::{Machine, NodeId, SnapshotError};
 use openraft::{Config, SnapshotPolicy};
 use tokio::sync::watch;
 
 use crate::{
-    Disk, Files, Identity, Observer, Options, RaftStatus, StoreError, aside, files,
+    Disk, Files, Identity, Observer, Options, RaftStatus, StoreError,
+    applied::Applied,
+    aside, files,
     folder_files::FolderFiles,
     identity,
     log::LogStore,
@@ -163,18 +165,32 @@ pub(crate) fn config(options: &Options, identity: &Identity) -> Config {
     }
 }
 
+/// The consensus' status, and its leader alone: who waits for another need not wake with every entry.
+pub(crate) struct Followed {
+    pub(crate) status: watch::Receiver<RaftStatus>,
+    pub(crate) leader: watch::Receiver<Option<NodeId>>,
+}
+
 /// Follows openraft's metrics and says them in our words, for as long as anybody listens.
-pub(crate) fn follow(mut metrics: watch::Receiver<Metrics>) -> watch::Receiver<RaftStatus> {
+pub(crate) fn follow(mut metrics: watch::Receiver<Metrics>, applied: Applied, unheard_max_ms: u64) -> Followed {
     // Cloned at once: a borrowed value would block the consensus.
     let first = RaftStatus::of(&metrics.borrow_and_update().clone());
-    let (sender, receiver) = watch::channel(first);
+    let led_by = move |status: &RaftStatus| status.leader.filter(|_| status.is_led(unheard_max_ms));
+    let (leader_sender, leader) = watch::channel(led_by(&first));
+    let (sender, status) = watch::channel(first);
     tokio::spawn(async move {
         while metrics.changed().await.is_ok() {
             let status = RaftStatus::of(&metrics.borrow_and_update().clone());
+            let now = led_by(&status);
+            leader_sender.send_if_modified(|leader| std::mem::replace(leader, now) != now);
+            if status.fatal.is_some() {
+                applied.close();
+            }
             if sender.send(status).is_err() {
                 return;
             }
         }
+        applied.close();
     });
-    receiver
+    Followed { status, leader }
 }

@@ -14,6 +14,7 @@ use openraft::{
 
 use crate::{
     Observer,
+    applied::Applied,
     snapshot::{Kept, Snapshots},
     types::{Entry, LogId, Membership, Outcome, Reply, Snapshot, SnapshotMeta, StorageError, TypeConfig},
 };
@@ -25,6 +26,7 @@ pub(crate) type SharedMachine = Arc<RwLock<Machine>>;
 pub(crate) struct StateMachine {
     machine: SharedMachine,
     applied: Option<LogId>,
+    reached: Applied,
     membership: Membership,
     snapshots: Snapshots,
     observer: Arc<dyn Observer>,
@@ -41,9 +43,12 @@ impl StateMachine {
         let (meta, machine) = kept.unwrap_or_default();
         let index = meta.last_log_id.map_or(0, |id| id.index);
         observer.restored(&machine, index);
+        let reached = Applied::default();
+        reached.reached(index);
         Self {
             machine: Arc::new(RwLock::new(machine)),
             applied: meta.last_log_id,
+            reached,
             membership: meta.last_membership,
             snapshots,
             observer,
@@ -52,6 +57,11 @@ impl StateMachine {
 
     pub(crate) fn machine(&self) -> SharedMachine {
         self.machine.clone()
+    }
+
+    /// How far this has come, for who waits for it.
+    pub(crate) fn reached(&self) -> Applied {
+        self.reached.clone()
     }
 
     fn apply_all(&mut self, entries: impl IntoIterator<Item = Entry>) -> Result<Vec<Reply>, StorageError> {
@@ -83,6 +93,7 @@ impl StateMachine {
         }
         if !replies.is_empty() {
             self.tell(|observer, machine| observer.applied(machine, index, &events));
+            self.reached.reached(index);
         }
         Ok(replies)
     }
@@ -157,6 +168,7 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
         self.membership = meta.last_membership.clone();
         let index = meta.last_log_id.map_or(0, |id| id.index);
         self.tell(|observer, machine| observer.restored(machine, index));
+        self.reached.reached(index);
         Ok(())
     }
 

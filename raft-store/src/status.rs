@@ -55,6 +55,12 @@ pub struct RaftStatus {
 }
 
 impl RaftStatus {
+    /// Whether there is a leader; one that no majority has answered for so long is none.
+    pub(crate) fn is_led(&self, unheard_max_ms: u64) -> bool {
+        let heard = self.millis_since_quorum_ack.is_none_or(|ms| ms <= unheard_max_ms);
+        self.leader.is_some() && (self.role != Role::Leader || heard)
+    }
+
     pub(crate) fn of(metrics: &Metrics) -> Self {
         let membership = metrics.membership_config.membership();
         let index = |id: &Option<openraft::LogId<NodeId>>| id.map_or(0, |id| id.index);

@@ -110,6 +110,16 @@ impl Cluster {
         self.nodes[n - 1].take().expect("the node runs").kill();
     }
 
+    /// `SIGSTOP`: a node that runs stands still, and does not know it.
+    pub fn pause(&self, n: usize) {
+        self.nodes[n - 1].iter().for_each(|job| job.signal("-STOP"));
+    }
+
+    /// `SIGCONT`.
+    pub fn resume(&self, n: usize) {
+        self.nodes[n - 1].iter().for_each(|job| job.signal("-CONT"));
+    }
+
     /// `kill -9` of all nodes at once.
     pub fn kill_all(&mut self) {
         self.nodes.iter().flatten().for_each(|job| job.signal("-KILL"));

@@ -3,6 +3,9 @@
 //! Names are snake_case with the unit last, numbers are numbers, and what is not there is `null`.
 
 mod convert;
+mod keep;
+
+pub(crate) use keep::{Nodes, Recovery, Removed, Restored};
 
 use autoradio_proto::admin as wire;
 use serde::Serialize;

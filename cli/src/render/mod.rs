@@ -1,5 +1,6 @@
 //! What people read: from replies to text. Pure.
 
+mod keep;
 mod mount;
 mod people;
 mod status;
@@ -10,6 +11,7 @@ mod units;
 #[cfg(test)]
 pub(crate) mod example;
 
+pub(crate) use keep::{left, nodes, recovery, removed, restored};
 pub(crate) use mount::{created, list, reset, show};
 pub(crate) use people::{added, audit, renewed, users};
 pub(crate) use status::status;

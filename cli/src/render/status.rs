@@ -52,7 +52,7 @@ fn headline(reply: &StatusReply, look: Look) -> String {
 }
 
 /// What the cluster can survive, in a sentence.
-fn survival(reply: &StatusReply) -> String {
+pub(super) fn survival(reply: &StatusReply) -> String {
     if !reply.quorum {
         return "No majority: streams that run go on, changes are refused.".into();
     }
@@ -100,7 +100,7 @@ fn node(node: &NodeInfo) -> Vec<String> {
 }
 
 /// The state; since when, where that matters.
-fn state(node: &NodeInfo) -> String {
+pub(super) fn state(node: &NodeInfo) -> String {
     match node.heard_ms.filter(|_| node.state == "silent") {
         Some(ms) => format!("silent {}", duration::show(Duration::from_secs(ms / 1_000))),
         None => node.state.clone(),

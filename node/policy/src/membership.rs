@@ -9,10 +9,18 @@ use autoradio_machine::{LogIndex, Member, NodeId};
 
 use crate::fitness::HEARD_LIMIT_MS;
 
+mod removal;
+
+pub use removal::{UnsafeRemoval, check_removal};
+
 /// Most voters: with five two may die, and more make each write slower.
 pub const MAX_VOTERS: usize = 5;
 /// A learner with fewer entries to go has caught up.
 pub const CAUGHT_UP_ENTRIES: u64 = 100;
+
+/// A voter that is silent for so long is replaced, where somebody can take its place: longer than most reboots take. When it
+/// comes back it learns, and may vote again.
+pub const DEAD_AFTER_MS: u64 = 60_000;
 
 /// The consensus as its leader sees it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -29,6 +37,10 @@ pub struct RaftPicture {
     pub last_log_index: LogIndex,
     /// The peer addresses in use.
     pub addresses: BTreeMap<NodeId, String>,
+    /// Whether dead voters are replaced, and their number kept odd.
+    pub autopilot: bool,
+    /// How long this node has listened to the others: who was never heard is silent for so long.
+    pub listened_ms: u64,
 }
 
 /// One change of the consensus' membership.
@@ -60,7 +72,9 @@ pub fn next_step(
         .or_else(|| plan.remove_learners())
         .or_else(|| plan.remove_voters())
         .or_else(|| plan.add_learner())
+        .or_else(|| plan.replace_dead())
         .or_else(|| plan.promote())
+        .or_else(|| plan.demote())
 }
 
 struct Plan<'a> {
@@ -118,22 +132,67 @@ impl Plan<'_> {
             .find_map(|m| Some(Step::SetLearner { id: m.id, addr: m.peer_urls.first()?.clone() }))
     }
 
-    fn promote(&self) -> Option<Step> {
-        if self.raft.voters.len() >= MAX_VOTERS {
-            return None;
-        }
-        let caught_up = |id: NodeId| {
-            let matched = self.raft.matched.get(&id);
-            matched.is_some_and(|m| self.raft.last_log_index.saturating_sub(*m) < CAUGHT_UP_ENTRIES)
-        };
+    /// Learners that are to vote some day.
+    fn candidates(&self) -> impl Iterator<Item = NodeId> {
         // Until it is known to have started it could be let in again under its id after its disk was lost, and a voter that
         // forgets what it acknowledged can cost a majority its memory.
-        let may_vote = |id: &NodeId| self.members.get(id).is_some_and(|m| !m.learner && m.started());
-        let mut learners = self.raft.learners.iter().filter(|id| !self.raft.voters.contains(id));
-        let id = learners.find(|id| may_vote(id) && caught_up(**id) && self.is_live(**id))?;
-        let mut voters: BTreeSet<NodeId> = self.raft.voters.iter().copied().collect();
-        voters.insert(*id);
-        self.is_safe(&voters).then(|| Step::SetVoters(voters.into_iter().collect()))
+        let may_vote = move |id: &NodeId| self.members.get(id).is_some_and(|m| !m.learner && m.started());
+        let learners = self.raft.learners.iter().copied().filter(move |id| !self.raft.voters.contains(id));
+        learners.filter(move |id| may_vote(id) && self.is_live(*id))
+    }
+
+    /// Those of them that have caught up.
+    fn fit(&self) -> impl Iterator<Item = NodeId> {
+        let caught_up = move |id: &NodeId| {
+            let matched = self.raft.matched.get(id);
+            matched.is_some_and(|m| self.raft.last_log_index.saturating_sub(*m) < CAUGHT_UP_ENTRIES)
+        };
+        self.candidates().filter(caught_up)
+    }
+
+    /// A change needs a majority of the voters before it, and of those after it.
+    fn voters_if_safe(&self, voters: BTreeSet<NodeId>) -> Option<Step> {
+        (self.is_safe(&self.voters()) && self.is_safe(&voters)).then(|| Step::SetVoters(voters.into_iter().collect()))
+    }
+
+    fn voters(&self) -> BTreeSet<NodeId> {
+        self.raft.voters.iter().copied().collect()
+    }
+
+    /// Lets a learner vote in the place of a voter that is dead.
+    fn replace_dead(&self) -> Option<Step> {
+        let silent_ms = |id: &NodeId| self.heard_age_ms.get(id).copied().unwrap_or(self.raft.listened_ms);
+        let is_dead = |id: &&NodeId| **id != self.raft.me && silent_ms(id) >= DEAD_AFTER_MS;
+        let dead = self.raft.voters.iter().filter(|_| self.raft.autopilot).find(is_dead)?;
+        let mut voters = self.voters();
+        voters.insert(self.fit().next()?);
+        voters.remove(dead);
+        self.voters_if_safe(voters)
+    }
+
+    fn promote(&self) -> Option<Step> {
+        let (count, fit) = (self.raft.voters.len(), self.fit().count());
+        // Four bear no more deaths than three, and write more slowly: the fourth waits for the fifth.
+        let together = if self.raft.autopilot && count > 2 && count % 2 == 1 { 2 } else { 1 };
+        if count + together > MAX_VOTERS || fit < together {
+            return None;
+        }
+        let mut voters = self.voters();
+        voters.insert(self.fit().next()?);
+        self.voters_if_safe(voters)
+    }
+
+    /// Lets one of an even number learn only: a silent one, or the last by id, unless another is on its way to vote.
+    fn demote(&self) -> Option<Step> {
+        let count = self.raft.voters.len();
+        if !self.raft.autopilot || count <= 2 || count % 2 == 1 || self.candidates().next().is_some() {
+            return None;
+        }
+        let others = self.raft.voters.iter().copied().filter(|id| *id != self.raft.me);
+        let last = others.max_by_key(|id| (!self.is_live(*id), *id))?;
+        let mut voters = self.voters();
+        voters.remove(&last);
+        self.voters_if_safe(voters)
     }
 }
 

@@ -7,7 +7,7 @@ use tonic::{Code, Status};
 use crate::raft::RaftError;
 
 /// The status for a failed proposal or read.
-pub(super) fn from_raft(error: &RaftError) -> Status {
+pub(crate) fn from_raft(error: &RaftError) -> Status {
     if let Some(Refusal::Auth(refusal)) = error.refusal() {
         return from_auth(refusal);
     }

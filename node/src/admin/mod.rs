@@ -9,6 +9,8 @@ mod service;
 mod settings;
 mod trust;
 
+pub(crate) use error::from_raft;
+
 use autoradio_proto::admin::{admin_server::AdminServer, people_server::PeopleServer};
 use tokio::sync::watch;
 

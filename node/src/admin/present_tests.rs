@@ -35,6 +35,7 @@ fn view() -> (ClusterView, MountName, Mount) {
         mounts: Arc::new(BTreeMap::from([(name.clone(), Arc::new(mount.clone()))])),
         members: Arc::new([member(1), member(2), member(3)].into()),
         origins: Arc::new(BTreeMap::from([(name.clone(), Claim { epoch: 7, origin: Arc::new(origin) })])),
+        created: Arc::new(BTreeMap::from([(name.clone(), 5)])),
     };
     let loads = [heard(1, 0, 2), heard(2, 100, 3), heard(3, 60_000, 50)].into();
     let view = ClusterView { me: 2, catalog, leader: Some(1), voters: vec![1, 2, 3], quorum: true, loads };

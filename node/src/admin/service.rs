@@ -56,16 +56,6 @@ pub(super) fn ready(context: &watch::Receiver<Option<Context>>) -> Result<Contex
     })
 }
 
-/// The node, once it is part of a cluster.
-pub(super) fn ready(context: &watch::Receiver<Option<Context>>) -> Result<Context, Status> {
-    let context = context.borrow().clone();
-    context.ok_or_else(|| {
-        Status::failed_precondition(
-            "this node is not part of a cluster; run: autoradio-node init, or autoradio-node join HOST",
-        )
-    })
-}
-
 /// The view with the catalog as applied here: the published one may lag a change just made by a moment.
 fn view_now(context: &Context) -> ClusterView {
     let catalog = context.raft.catalog();

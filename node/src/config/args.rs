@@ -189,4 +189,10 @@ pub struct KeepingOptions {
     /// How much of it is kept: hours or a time, or a number of revisions; 0 for all [default: 24h].
     #[arg(long, value_name = "HOURS|TIME|NUMBER")]
     pub auto_compaction_retention: Option<String>,
+    /// Whether voters that are dead are replaced by learners, and the number of voters is kept odd.
+    #[arg(long, default_value_t = true, action = clap::ArgAction::Set, num_args = 0..=1, default_missing_value = "true")]
+    pub autopilot: bool,
+    /// How many snapshots of former nights are kept in the data folder; 0 for none.
+    #[arg(long, value_name = "NUMBER", default_value_t = super::keeping::NIGHTLY_DEFAULT)]
+    pub nightly_snapshots: u32,
 }

@@ -29,7 +29,7 @@ const OWN_FILES: [&str; 3] =
 pub struct ClientTls {
     /// Where clients connect to with TLS.
     pub listen: Vec<SocketAddr>,
-    /// Certificate, key, and the CAs of clients; `Some` wherever `listen` is not empty.
+    /// Certificate, key, and the CAs of clients; `None` for those of the cluster's own CA.
     pub files: Option<TlsFiles>,
 }
 
@@ -70,10 +70,6 @@ pub(super) fn resolve(options: &Options, facts: &Facts, peer_ip: IpAddr) -> Resu
     }
     let of = |wanted: Scheme| listen.iter().filter(move |(scheme, _)| *scheme == wanted).map(|(_, at)| *at);
     let (plain, listen_tls): (Vec<_>, Vec<_>) = (of(Scheme::Http).collect(), of(Scheme::Https).collect());
-    if let (Some(at), None) = (listen_tls.first(), &files) {
-        let reason = "TLS needs a certificate: give --cert-file and --key-file";
-        return Err(wrong(LISTEN, &Scheme::Https.of(&at.to_string()), reason));
-    }
     // What is at hand and not asked for by an option is no reason to complain.
     if listen_tls.is_empty() && options.cert_file.is_some() {
         tracing::warn!("--cert-file and --key-file are not used: no --listen-client-urls begins with https://");

@@ -68,13 +68,15 @@ fn files_that_are_at_hand_are_used_and_nobody_is_let_in_without_a_certificate() 
 }
 
 #[test]
+fn without_files_it_is_the_clusters_ca() {
+    let clients = resolved(|options| listen(options, &["https://192.0.2.1:2379"]), OwnFiles::default()).unwrap();
+    assert_eq!(clients.tls, ClientTls { listen: vec!["192.0.2.1:2379".parse().unwrap()], files: None });
+}
+
+#[test]
 fn what_does_not_go_together_is_refused_in_clear_words() {
     let none = OwnFiles::default;
     let error = |change: &dyn Fn(&mut Options)| resolved(change, none()).unwrap_err();
-    insta::assert_snapshot!(
-        error(&|options| listen(options, &["https://0.0.0.0:2379"])),
-        @r#"--listen-client-urls "https://0.0.0.0:2379": TLS needs a certificate: give --cert-file and --key-file"#
-    );
     insta::assert_snapshot!(
         error(&|options| options.cert_file = Some("/c".into())),
         @r#"--cert-file "/c": it needs its key: give --key-file too"#

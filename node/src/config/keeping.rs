@@ -8,6 +8,9 @@ use super::{
     resolve::{ConfigError, wrong},
 };
 
+/// A week of nights.
+pub(super) const NIGHTLY_DEFAULT: u32 = 7;
+
 /// What is kept, and how much of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Keeping {
@@ -15,11 +18,20 @@ pub struct Keeping {
     pub quota_bytes: u64,
     /// etcd's `--auto-compaction-mode` and `--auto-compaction-retention`.
     pub retention: Retention,
+    /// Whether dead voters are replaced, and their number kept odd.
+    pub autopilot: bool,
+    /// How many snapshots of former nights are kept; 0 for none.
+    pub nightly_snapshots: u32,
 }
 
 impl Default for Keeping {
     fn default() -> Self {
-        Self { quota_bytes: QUOTA_DEFAULT_BYTES, retention: Retention::default() }
+        Self {
+            quota_bytes: QUOTA_DEFAULT_BYTES,
+            retention: Retention::default(),
+            autopilot: true,
+            nightly_snapshots: NIGHTLY_DEFAULT,
+        }
     }
 }
 
@@ -31,7 +43,8 @@ pub(super) fn resolve(options: &KeepingOptions) -> Result<Keeping, ConfigError> 
         bytes => u64::try_from(bytes).unwrap_or(u64::MAX),
     };
     let retention = retention(&options.auto_compaction_mode, options.auto_compaction_retention.as_deref())?;
-    Ok(Keeping { quota_bytes, retention })
+    let KeepingOptions { autopilot, nightly_snapshots, .. } = *options;
+    Ok(Keeping { quota_bytes, retention, autopilot, nightly_snapshots })
 }
 
 fn retention(mode: &str, kept: Option<&str>) -> Result<Retention, ConfigError> {

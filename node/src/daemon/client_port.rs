@@ -4,9 +4,9 @@ use std::{net::SocketAddr, sync::Arc};
 
 use axum::{
     Json, Router,
-    extract::State,
+    extract::{FromRef, State},
     http::{HeaderMap, StatusCode, Uri, header::CONTENT_TYPE},
-    middleware::map_response,
+    middleware::from_fn_with_state,
     response::{IntoResponse, Response},
     routing::get,
 };
@@ -14,24 +14,31 @@ use tokio::net::TcpListener;
 use tonic::service::Routes;
 
 use super::{
-    StartError, health,
+    StartError, cluster_tls, health,
     http::{Limits, Listener, Port},
-    ports,
+    ports, process_metrics,
 };
-use crate::{admin, config::Config, context::Context, etcd, status, tls::LiveServer};
+use crate::{
+    admin,
+    config::Config,
+    context::Context,
+    etcd, status,
+    tls::{Follower, LiveServer},
+};
 
 /// Serves clients on these listeners until the node stops.
 pub(super) fn start(context: &Context, listeners: Listeners) {
     let (_, ready) = tokio::sync::watch::channel(Some(context.clone()));
     let ours = Routes::new(admin::service(ready.clone())).add_service(admin::people(ready));
     let grpc = etcd::add_services(ours, context).prepare().into_axum_router();
+    let calls = Arc::new(etcd::Calls::new());
     let plain = Router::new()
         .route("/health", get(health::health))
         .route("/version", get(version))
         .route("/metrics", get(metrics))
-        .with_state(context.clone());
+        .with_state(Paged { context: context.clone(), calls: calls.clone() });
     let v2 = crate::etcd_v2::router(context.clone());
-    let grpc = grpc.reset_fallback().layer(map_response(etcd::words::translate));
+    let grpc = grpc.reset_fallback().layer(from_fn_with_state(calls.clone(), etcd::count));
     let gateway = etcd::gateway::router(&grpc.clone().fallback(unknown));
     let router = plain.merge(gateway).merge(grpc).merge(v2).fallback(unknown);
     context.tasks.spawn(etcd::metrics::count_leaders(context.clone()));
@@ -40,33 +47,36 @@ pub(super) fn start(context: &Context, listeners: Listeners) {
         warn_if_open(&listener);
         context.tasks.spawn(port.clone().serve(Listener::Tcp(listener)));
     }
-    let Some(live) = listeners.live else { return };
+    let Some(follower) = listeners.follower else {
+        context.tasks.spawn(cluster_tls::serve(context.clone(), port, listeners.tls));
+        return;
+    };
     for listener in listeners.tls {
-        context.tasks.spawn(port.clone().serve(Listener::Tls(listener, live.clone())));
+        context.tasks.spawn(port.clone().serve(Listener::Tls(listener, follower.live().clone())));
     }
-    context.tasks.spawn(live.follow(context.stop.clone()));
+    context.tasks.spawn(follower.follow(context.stop.clone()));
 }
 
 /// The port's listeners, bound, and its certificate, read.
 pub(super) struct Listeners {
     plain: Vec<TcpListener>,
     tls: Vec<TcpListener>,
-    live: Option<Arc<LiveServer>>,
+    follower: Option<Follower>,
 }
 
 impl Listeners {
     /// Binds them all, and reads the certificate, before anything else is done.
     pub(super) async fn open(config: &Config) -> Result<Self, StartError> {
         let bind = async |addrs: &[SocketAddr]| ports::bind_all(addrs, "clients", "--listen-client-urls").await;
-        let live = match config.client_tls.files.clone() {
+        let follower = match config.client_tls.files.clone() {
             None => None,
             // Disks may be slow.
             Some(files) => {
                 let opened = tokio::task::spawn_blocking(|| LiveServer::open(files)).await;
-                Some(Arc::new(opened.map_err(|_| StartError::Stopped)??))
+                Some(opened.map_err(|_| StartError::Stopped)??)
             }
         };
-        Ok(Self { plain: bind(&config.client_listen).await?, tls: bind(&config.client_tls.listen).await?, live })
+        Ok(Self { plain: bind(&config.client_listen).await?, tls: bind(&config.client_tls.listen).await?, follower })
     }
 }
 
@@ -82,10 +92,25 @@ fn warn_if_open(listener: &TcpListener) {
     }
 }
 
+/// What the pages read.
+#[derive(Clone)]
+struct Paged {
+    context: Context,
+    calls: Arc<etcd::Calls>,
+}
+
+impl FromRef<Paged> for Context {
+    fn from_ref(paged: &Paged) -> Self {
+        paged.context.clone()
+    }
+}
+
 /// What the front's `/metrics` has, and etcd's well-known names.
-async fn metrics(State(context): State<Context>) -> Response {
+async fn metrics(State(Paged { context, calls }): State<Paged>) -> Response {
     let (view, raft) = (context.view.now(), context.raft.status());
-    let etcds = etcd::metrics::registry(&context).await;
+    let mut etcds = etcd::metrics::registry(&context).await;
+    calls.register(&mut etcds);
+    process_metrics::register(&mut etcds, &context.metrics);
     let text = context.metrics.render_with(|registry| status::register(registry, &view, Some(&raft)), &etcds);
     ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
 }

@@ -38,7 +38,7 @@ pub(super) fn raft_dir(config: &Config) -> std::path::PathBuf {
 }
 
 /// The identity on disk, if there is one.
-fn on_disk(config: &Config) -> Result<Option<Found>, StartError> {
+pub(super) fn on_disk(config: &Config) -> Result<Option<Found>, StartError> {
     let io = |source| StartError::DataDir { dir: config.data_dir.clone(), source };
     if let Some(words) = super::twin::condemned(&config.data_dir).map_err(io)? {
         return Err(StartError::Twin(words));
@@ -92,7 +92,7 @@ async fn make(config: &Config, start: &Start) -> Result<Birth, StartError> {
     }
 }
 
-fn alone(config: &Config) -> Result<Birth, StartError> {
+pub(super) fn alone(config: &Config) -> Result<Birth, StartError> {
     let birth = Birth::alone(trust::random()?, &config.name, &own_url(config));
     if own_url(config).starts_with("https://") {
         let now_s = trust::now_ms() / 1_000;

@@ -134,8 +134,7 @@ impl Node {
     /// Lets another node lead, so that nobody has to miss this one first.
     async fn hand_over(&self) {
         let raft = &self.context.raft;
-        let status = raft.status();
-        if status.role != Role::Leader || status.voters.len() < 2 {
+        if !raft.leads() || raft.status().voters.len() < 2 {
             return;
         }
         match raft.hand_over(None, HAND_OVER_LIMIT).await {
@@ -275,7 +274,8 @@ impl CoreTasks<'_> {
         let stop = || self.stop.clone();
         self.tasks.spawn(raft::keep_leases(raft(), stop()));
         self.tasks.spawn(raft::keep_tokens(raft(), self.context.config.auth_token_ttl, stop()));
-        self.tasks.spawn(raft::steward(raft(), self.loads.clone(), stop()));
+        let autopilot = self.context.config.keeping.autopilot;
+        self.tasks.spawn(raft::steward(raft(), self.loads.clone(), autopilot, stop()));
         let retention = self.context.config.keeping.retention;
         self.tasks.spawn(raft::compact_by_itself(raft(), retention, stop()));
         self.tasks.spawn(peer::keep_trust(raft(), stop()));

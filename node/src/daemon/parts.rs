@@ -6,6 +6,7 @@ use autoradio_policy::Load;
 
 use super::StartError;
 use crate::{
+    backup,
     context::Context,
     dns,
     fabric::{self, Fabric},
@@ -26,6 +27,7 @@ pub(super) async fn start(context: &Context) -> Result<(), StartError> {
         front::start(context, Arc::new(Fabric::new(context.clone()))).map_err(|error| failed("the front", &error))?;
     tracing::info!(?addresses, "taking sources and listeners");
     onair::start(context);
+    context.tasks.spawn(backup::keep_nightly(context.clone()));
     fabric::start(context);
     if let Some(icecast) = icecast::start(context).map_err(|error| failed("Icecast", &error))? {
         let ctx = context.clone();

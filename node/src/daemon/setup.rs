@@ -1,13 +1,14 @@
 //! [`Daemon`]: the admin socket, and the node behind it once there is one. `init` and `join` turn a daemon that waits
 //! into a node, in the same process.
 
-use std::{sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use autoradio_machine::hex_id;
+use autoradio_machine::{Machine, hex_id};
 use autoradio_proto::admin::{
     InitRequest, JoinRequest, SetupReply, StateReply, StateRequest,
     setup_server::{Setup, SetupServer},
 };
+use autoradio_proto::keep::keep_server::KeepServer;
 use autoradio_store::RaftStatus;
 use tokio::{
     sync::{Mutex, watch},
@@ -17,9 +18,11 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tonic::{Request, Response, Status, service::Routes};
 
 use super::{
-    Node, Start, StartError, client_port,
+    Node, Start, StartError, client_port, found,
     http::{self, Listener},
-    socket,
+    keep::KeepService,
+    recover::{self, Made},
+    removed, socket,
 };
 use crate::{
     admin,
@@ -34,8 +37,8 @@ const SETTLE_LIMIT: Duration = Duration::from_secs(60);
 /// How often it is looked at meanwhile.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
-/// Most voters of a cluster; the rest learn.
-const VOTERS_MAX: usize = autoradio_policy::membership::MAX_VOTERS;
+/// With so many voters a node may have to learn until another comes: their number is kept odd, and bounded.
+const VOTERS_ENOUGH: usize = 3;
 
 /// Why a daemon could not be made a node.
 #[derive(Debug, thiserror::Error)]
@@ -89,9 +92,11 @@ impl Daemon {
             let setup = SetupServer::new(SetupService { daemon: daemon.clone() });
             let admin = admin::service(daemon.inner.context.subscribe());
             let people = admin::people(daemon.inner.context.subscribe());
+            let keep = KeepServer::new(KeepService { daemon: daemon.clone() });
             let trust = admin::trust_service(daemon.inner.context.subscribe());
-            let routes = Routes::new(admin).add_service(people).add_service(setup).add_service(trust);
-            let router = routes.prepare().into_axum_router();
+            let services =
+                Routes::new(admin).add_service(people).add_service(setup).add_service(trust).add_service(keep);
+            let router = services.prepare().into_axum_router();
             let router = router.reset_fallback().fallback(client_port::unknown);
             let served = http::serve(Listener::Unix(listener), router, daemon.inner.stop.clone());
             daemon.inner.tasks.spawn(served);
@@ -117,10 +122,86 @@ impl Daemon {
         *slot = Some(node);
         drop(slot);
         self.inner.context.send_replace(Some(context.clone()));
+        self.watch_removal(context.clone());
         if start != Start::Found {
             settled(&context).await?;
         }
         Ok(reply(&context, false, began))
+    }
+
+    /// Ends the node when it was removed from its cluster; the daemon waits for `init` or `join` then.
+    fn watch_removal(&self, context: Context) {
+        let daemon = self.clone();
+        self.inner.tasks.spawn(async move {
+            let stopped = context.stop.clone();
+            let waited = stopped.run_until_cancelled(removed::wait(&context)).await;
+            if waited.is_some() && !daemon.inner.stop.is_cancelled() {
+                daemon.dismiss(&context).await;
+            }
+        });
+    }
+
+    async fn dismiss(&self, context: &Context) {
+        let mut slot = self.inner.node.lock().await;
+        let is_it = |node: &Node| node.context().raft.node_id() == context.raft.node_id();
+        let Some(node) = slot.take_if(|node| is_it(node)) else { return };
+        self.inner.context.send_replace(None);
+        node.stop().await;
+        let config = self.inner.config.clone();
+        let kept = tokio::task::spawn_blocking(move || removed::put_aside(&config, "removed")).await;
+        removed::tell(context, &kept.unwrap_or_else(|error| Err(std::io::Error::other(error))));
+    }
+
+    /// Makes a new cluster of a backup's state, and starts it; the daemon must be part of none.
+    ///
+    /// # Errors
+    /// [`SetupError`].
+    pub(super) async fn restore(&self, state: Machine) -> Result<Made, SetupError> {
+        let slot = self.inner.node.lock().await;
+        let found = match &*slot {
+            Some(node) => Some(node.context().raft.cluster_id()),
+            None => found::on_disk(&self.inner.config)?.map(|found| found.identity.cluster_id),
+        };
+        if let Some(cluster_id) = found {
+            return Err(StartError::AlreadyMember { cluster_id }.into());
+        }
+        let config = self.inner.config.clone();
+        let made = tokio::task::spawn_blocking(move || recover::make(&config, state)).await.map_err(broken)??;
+        drop(slot);
+        self.start_made().await?;
+        Ok(made)
+    }
+
+    /// Makes a new cluster of what this node has, and starts it; what there was is kept in the folder that is told.
+    ///
+    /// # Errors
+    /// [`SetupError`]; then the node runs as before.
+    pub(super) async fn recover(&self) -> Result<(Made, PathBuf), SetupError> {
+        let mut slot = self.inner.node.lock().await;
+        let node = slot.take().ok_or(StartError::NotInitialised)?;
+        self.inner.context.send_replace(None);
+        node.stop().await;
+        let recovered = recover::recover(&self.inner.config).await;
+        drop(slot);
+        match recovered {
+            Ok(made) => {
+                self.start_made().await?;
+                Ok(made)
+            }
+            Err(error) => {
+                self.start(Start::Found).await?;
+                Err(error.into())
+            }
+        }
+    }
+
+    async fn start_made(&self) -> Result<(), SetupError> {
+        self.start(Start::Found).await?;
+        let context = self.inner.context.borrow().clone();
+        match context {
+            Some(context) => settled(&context).await,
+            None => Err(StartError::Stopped.into()),
+        }
     }
 
     /// The node's context, once there is one.
@@ -164,6 +245,11 @@ impl Daemon {
     }
 }
 
+/// A task that panicked.
+fn broken(error: tokio::task::JoinError) -> StartError {
+    StartError::Part { part: "making the cluster", reason: error.to_string() }
+}
+
 /// Waits until the node is what it is to be: a voter that has caught up, or a learner where there are voters enough.
 async fn settled(context: &Context) -> Result<(), SetupError> {
     let deadline = Instant::now() + SETTLE_LIMIT;
@@ -189,7 +275,7 @@ fn missing(status: &RaftStatus, context: &Context) -> &'static str {
     let me = status.node_id;
     let members = context.raft.catalog().members;
     let by_wish = members.get(&me).is_some_and(|member| member.learner);
-    let enough = by_wish || status.voters.len() >= VOTERS_MAX;
+    let enough = by_wish || status.voters.len() >= VOTERS_ENOUGH;
     if status.leader.is_none() {
         "the leader has not been heard of"
     } else if !members.contains_key(&me) {

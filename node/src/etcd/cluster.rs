@@ -2,6 +2,7 @@
 //! that a member that has not started never costs the quorum.
 
 use autoradio_machine::{Access, Command, Member, MemberAdd, MemberUpdate, NodeId, Response as Answer};
+use autoradio_policy::membership::{self, UnsafeRemoval};
 use autoradio_proto::etcd::etcdserverpb::{
     self as pb, MemberAddRequest, MemberAddResponse, MemberListRequest, MemberListResponse, MemberPromoteRequest,
     MemberPromoteResponse, MemberRemoveRequest, MemberRemoveResponse, MemberUpdateRequest, MemberUpdateResponse,
@@ -72,7 +73,16 @@ impl Cluster for ClusterService {
         request: Request<MemberRemoveRequest>,
     ) -> Result<Response<MemberRemoveResponse>, Status> {
         let asker = Asker::of(&request);
-        self.propose(&asker, Command::MemberRemove { id: request.into_inner().id }).await?;
+        let id = request.into_inner().id;
+        // As etcd's strict reconfiguration check: who lives is not taken from those who could not do without it.
+        match membership::check_removal(&self.context.view.now(), id) {
+            Err(refused @ UnsafeRemoval::Quorum { .. }) => {
+                tracing::warn!(%refused, "a member is not removed");
+                return Err(EtcdError::UnhealthyCluster.into());
+            }
+            Err(UnsafeRemoval::Only { .. }) | Ok(()) => {}
+        }
+        self.propose(&asker, Command::MemberRemove { id }).await?;
         Ok(Response::new(MemberRemoveResponse { header: self.header(), members: self.members() }))
     }
 
@@ -109,10 +119,14 @@ impl Cluster for ClusterService {
         self.permit(&asker, Access::Root).await?;
         let catalog = self.context.raft.catalog();
         let member = catalog.members.get(&id).ok_or(EtcdError::MemberNotFound)?;
+        // In etcd's order: how far it is, is asked of a voter, too.
+        if !member.started() {
+            return Err(EtcdError::LearnerNotReady.into());
+        }
         if !member.learner {
             return Err(EtcdError::NotLearner.into());
         }
-        if !member.started() || !self.in_sync(id) {
+        if !self.in_sync(id) {
             return Err(EtcdError::LearnerNotReady.into());
         }
         let update = MemberUpdate { id, learner: Some(false), ..MemberUpdate::default() };

@@ -22,6 +22,7 @@ pub(super) enum EtcdError {
     NotLeader,
     BadTransferee,
     TransferTooLong,
+    UnhealthyCluster,
     EmptyKey,
     TooManyRequests,
     LockLost,
@@ -47,6 +48,7 @@ impl EtcdError {
                 (Code::InvalidArgument, "etcdserver: hashes of passwords are not taken; give the password itself")
             }
             Self::NotLeader => (Code::FailedPrecondition, "etcdserver: not leader"),
+            Self::UnhealthyCluster => (Code::Unavailable, "etcdserver: unhealthy cluster"),
             Self::TransferTooLong => {
                 (Code::Unavailable, "etcdserver: request timed out, leader transfer took too long")
             }

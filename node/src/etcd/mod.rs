@@ -7,6 +7,7 @@
 pub(crate) mod alarms;
 mod answer;
 mod auth;
+mod calls;
 mod cluster;
 mod convert;
 mod election;
@@ -27,8 +28,9 @@ mod room;
 mod snapshot;
 mod watch;
 mod watcher;
-pub mod words;
+mod words;
 
+pub use calls::{Calls, count};
 pub use hub::WatchHub;
 pub use limits::{CLUSTER_VERSION, SERVER_VERSION};
 pub use room::Room;
@@ -90,8 +92,7 @@ fn reflection() -> tonic_reflection::server::Builder<'static> {
 
 /// The header of an answer given at `revision`.
 fn header(raft: &RaftHandle, revision: Revision) -> ResponseHeader {
-    let raft_term = raft.watch_status().borrow().term;
-    ResponseHeader { cluster_id: raft.cluster_id(), member_id: raft.node_id(), revision, raft_term }
+    ResponseHeader { cluster_id: raft.cluster_id(), member_id: raft.node_id(), revision, raft_term: raft.term() }
 }
 
 /// The header of an answer at the revision that this node has now.

@@ -30,19 +30,19 @@ pub(super) struct RequireLeader {
 
 impl Interceptor for RequireLeader {
     fn call(&mut self, request: Request<()>) -> Result<Request<()>, Status> {
-        let led = || self.raft.consensus().is_led(&self.raft.watch_status().borrow());
+        let led = || self.raft.watch_leader().borrow().is_some();
         if wanted(request.metadata()) && !led() { Err(no_leader()) } else { Ok(request) }
     }
 }
 
 /// Waits until there was no leader for [`LEADERLESS_MAX`], or the consensus has stopped.
 pub(super) async fn lost(raft: &RaftHandle) {
-    let (mut status, consensus) = (raft.watch_status(), raft.consensus());
+    let mut leaders = raft.watch_leader();
     loop {
-        if status.wait_for(|status| !consensus.is_led(status)).await.is_err() {
+        if leaders.wait_for(Option::is_none).await.is_err() {
             return;
         }
-        let found = timeout(LEADERLESS_MAX, status.wait_for(|status| consensus.is_led(status))).await;
+        let found = timeout(LEADERLESS_MAX, leaders.wait_for(Option::is_some)).await;
         if !matches!(found, Ok(Ok(_))) {
             return;
         }

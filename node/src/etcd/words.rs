@@ -22,7 +22,7 @@ pub(super) fn in_etcds(status: Status) -> Status {
 }
 
 /// An answer, in etcd's words where it is such a refusal.
-pub async fn translate(answer: Response) -> Response {
+pub(super) fn translate(answer: Response) -> Response {
     // Answers that are no refusals have their status in the trailers.
     if !answer.headers().contains_key(Status::GRPC_STATUS) {
         return answer;

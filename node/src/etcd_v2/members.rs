@@ -120,6 +120,10 @@ async fn update(context: &Context, text: &str, request: Request) -> Result<(), E
 async fn remove(context: &Context, text: &str, given: Given) -> Result<(), Error> {
     let asker = given.check(context, Access::Root).await?;
     let id = parse(text)?;
+    let checked = autoradio_policy::membership::check_removal(&context.view.now(), id);
+    if let Err(refused @ autoradio_policy::membership::UnsafeRemoval::Quorum { .. }) = checked {
+        return Err(Error::new(StatusCode::INTERNAL_SERVER_ERROR, refused.to_string()));
+    }
     change(context, &asker, id, text, Command::MemberRemove { id }).await
 }
 

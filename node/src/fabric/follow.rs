@@ -81,7 +81,7 @@ fn reconcile(ctx: &Context, followers: &mut BTreeMap<MountName, Follower>) {
     });
     for name in desired.difference(&sources) {
         if !followers.contains_key(name) {
-            let (stop, live) = (ctx.stop.child_token(), ctx.on_air.open(name));
+            let (stop, live) = (ctx.stop.child_token(), ctx.on_air.open(name, &ctx.raft.catalog()));
             let (token, run, log) = (stop.clone(), ctx.clone(), live.clone());
             let task = ctx.tasks.spawn(async move {
                 tokio::select! {

@@ -119,7 +119,7 @@ async fn begin(
         request.refuse(&Refuse::SilentMount).await?;
         return Ok(None);
     }
-    let mut listening = ctx.on_air.listen(mount);
+    let mut listening = ctx.on_air.listen(mount, &ctx.raft.catalog());
     let elsewhere = ctx.raft.catalog().origins.get(mount).is_some_and(|claim| claim.origin.node != ctx.raft.node_id());
     let Ok(Some(joined)) = timeout(JOIN_LIMIT, listening.join(burst, elsewhere)).await else {
         request.refuse(&Refuse::SilentMount).await?;

@@ -144,7 +144,7 @@ impl Pump {
         if u64::try_from(catalog.revision).unwrap_or_default() < self.held.epoch {
             return Standing::Held;
         }
-        if !catalog.mounts.contains_key(self.live.name()) {
+        if !self.live.is_in(catalog) {
             return Standing::Deleted;
         }
         match catalog.origins.get(self.live.name()) {

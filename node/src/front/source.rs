@@ -89,7 +89,7 @@ async fn admit(front: &Front, request: &Request, mount: &MountName) -> Result<Ad
         return Err(Refuse::Busy("this node is drained and takes no new sources; send to another one".into()));
     }
     let content_type = content_type(head)?;
-    let live = ctx.on_air.open(mount);
+    let live = ctx.on_air.open(mount, &ctx.raft.catalog());
     let (sender, titles) = mpsc::channel(TITLES_MAX);
     let stop = ctx.stop.child_token();
     let handle = place(&live, &sender, &stop).await.ok_or(Refuse::MountInUse)?;

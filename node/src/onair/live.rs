@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use autoradio_machine::MountName;
+use autoradio_machine::{Catalog, MountName};
 use autoradio_media::{EpochStart, Frame, LogError, LogLimits, MountLog, Position, Splicer};
 use autoradio_policy::MountLoad;
 use bytes::Bytes;
@@ -58,6 +58,8 @@ struct Source {
 #[derive(Debug)]
 pub struct LiveMount {
     name: MountName,
+    /// The revision at which this mount was created: another of its name that was deleted has another.
+    created: u64,
     log: RwLock<MountLog>,
     /// Grows with each append, for those who read the log itself.
     appended: watch::Sender<u64>,
@@ -73,10 +75,15 @@ pub struct LiveMount {
 }
 
 impl LiveMount {
-    pub(super) fn new(name: MountName) -> Self {
+    pub(super) fn new(name: MountName, created: u64) -> Self {
+        let mut log = MountLog::new(LogLimits::default());
+        // All claims of a mount come after it. Frames of one before it, which was deleted, may still come from a node
+        // that has not heard of it.
+        log.fence(created);
         Self {
             name,
-            log: RwLock::new(MountLog::new(LogLimits::default())),
+            created,
+            log: RwLock::new(log),
             appended: watch::Sender::default(),
             chunks: Mutex::default(),
             sealed: watch::Sender::default(),
@@ -93,6 +100,18 @@ impl LiveMount {
     #[must_use]
     pub fn name(&self) -> &MountName {
         &self.name
+    }
+
+    /// The revision at which the mount was created.
+    #[must_use]
+    pub(super) fn created(&self) -> u64 {
+        self.created
+    }
+
+    /// Whether this is the mount that the catalog has, and not one of that name which was deleted.
+    #[must_use]
+    pub fn is_in(&self, catalog: &Catalog) -> bool {
+        catalog.mounts.contains_key(&self.name) && catalog.created(&self.name) == self.created
     }
 
     /// Reads the log; `f` must be short.

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use autoradio_machine::MountName;
+use autoradio_machine::{Catalog, MountName};
 use autoradio_policy::MountLoad;
 use tokio::sync::watch;
 
@@ -36,22 +36,31 @@ impl OnAir {
         self.mounts.read().expect(UNPOISONED).get(name).cloned()
     }
 
-    /// A mount's log, made if need be.
+    /// The log of a mount as the catalog has it, made if need be. One of a mount of that name which was deleted ends.
     #[must_use]
-    pub fn open(&self, name: &MountName) -> Arc<LiveMount> {
-        if let Some(live) = self.get(name) {
+    pub fn open(&self, name: &MountName, catalog: &Catalog) -> Arc<LiveMount> {
+        let created = catalog.created(name);
+        // One that is newer than the caller's catalog is right.
+        let fits = |live: &Arc<LiveMount>| live.created() >= created;
+        if let Some(live) = self.get(name).filter(fits) {
             return live;
         }
         let mut mounts = self.mounts.write().expect(UNPOISONED);
-        let live = mounts.entry(name.clone()).or_insert_with(|| Arc::new(LiveMount::new(name.clone()))).clone();
+        if let Some(live) = mounts.get(name).cloned().filter(fits) {
+            return live;
+        }
+        let live = Arc::new(LiveMount::new(name.clone(), created));
+        if let Some(former) = mounts.insert(name.clone(), live.clone()) {
+            former.end();
+        }
         self.names.send_replace(mounts.keys().cloned().collect());
         live
     }
 
     /// A listener's place at a mount; who copies logs is told at once.
     #[must_use]
-    pub fn listen(&self, name: &MountName) -> Listening {
-        let live = self.open(name);
+    pub fn listen(&self, name: &MountName, catalog: &Catalog) -> Listening {
+        let live = self.open(name, catalog);
         let listening = live.listen();
         if live.listeners() == 1 {
             self.names.send_modify(|_| {});
@@ -83,9 +92,12 @@ impl OnAir {
         self.all().iter().map(|live| (live.name().clone(), live.load())).collect()
     }
 
-    fn remove(&self, name: &MountName) {
+    /// Forgets a log, unless another has taken its place.
+    fn remove(&self, live: &Arc<LiveMount>) {
         let mut mounts = self.mounts.write().expect(UNPOISONED);
-        mounts.remove(name);
+        if mounts.get(live.name()).is_some_and(|known| Arc::ptr_eq(known, live)) {
+            mounts.remove(live.name());
+        }
         self.names.send_replace(mounts.keys().cloned().collect());
     }
 
@@ -128,14 +140,14 @@ fn turn(ctx: &Context, due: &mut BTreeMap<MountName, Instant>) {
     let hold = ctx.config.hold;
     for live in ctx.on_air.all() {
         let name = live.name();
-        let known = catalog.mounts.contains_key(name);
+        let known = live.is_in(&catalog);
         let idle = live.listeners() == 0
             && live.source().is_none()
             && live.silent_for().is_none_or(|silent| silent > hold + IDLE_MAX)
             && !catalog.origins.contains_key(name);
         if !known {
             live.end();
-            ctx.on_air.remove(name);
+            ctx.on_air.remove(&live);
         }
         if !known || (idle && ctx.on_air.remove_unused(&live)) {
             due.remove(name);
@@ -158,9 +170,23 @@ mod tests {
     fn a_log_that_somebody_has_just_found_is_not_forgotten() {
         let on_air = OnAir::default();
         let name = MountName::parse("/live").unwrap();
-        let (found, turned) = (on_air.open(&name), on_air.open(&name));
+        let catalog = Catalog::default();
+        let (found, turned) = (on_air.open(&name, &catalog), on_air.open(&name, &catalog));
         assert!(!on_air.remove_unused(&turned));
         drop(found);
         assert!(on_air.remove_unused(&turned) && on_air.get(&name).is_none());
+    }
+
+    #[test]
+    fn a_mount_that_was_made_anew_has_a_log_of_its_own() {
+        let (on_air, name) = (OnAir::default(), MountName::parse("/live").unwrap());
+        let catalog = |created| Catalog { created: Arc::new([(name.clone(), created)].into()), ..Catalog::default() };
+        let former = on_air.open(&name, &catalog(3));
+        let present = on_air.open(&name, &catalog(9));
+        assert!(!Arc::ptr_eq(&former, &present));
+        assert!(Arc::ptr_eq(&present, &on_air.open(&name, &catalog(9))));
+        assert!(Arc::ptr_eq(&present, &on_air.open(&name, &catalog(3))), "from who has not heard yet");
+        on_air.remove(&former);
+        assert!(on_air.get(&name).is_some());
     }
 }

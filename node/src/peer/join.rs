@@ -7,7 +7,7 @@ use autoradio_proto::peer::{JoinMember, JoinReply, JoinRequest, join_client::Joi
 use autoradio_store::ConsensusError;
 use tonic::{Code, Request, Response, Status, transport::Channel};
 
-use super::{Caller, PeerUrl, gate::Gate};
+use super::{Caller, PeerUrl, gate::Gate, token_join};
 use crate::{
     caller::Asker,
     raft::{RaftError, RaftHandle, wire},
@@ -55,6 +55,15 @@ pub enum JoinError {
         /// The URL.
         url: String,
     },
+    /// A cluster with TLS.
+    #[error(
+        "{url} speaks TLS: on a member run radioctl token create, and join by the token, with the host alone: \
+         autoradio-node join HOST"
+    )]
+    Tls {
+        /// The URL.
+        url: String,
+    },
     /// The cluster said no.
     #[error("{url} refused: {reason}")]
     Refused {
@@ -90,7 +99,13 @@ pub async fn ask_to_join(url: &str, applicant: &Applicant) -> Result<JoinReply, 
     }
     let version = env!("CARGO_PKG_VERSION").into();
     let request = JoinRequest { name, peer_urls, version, must_be_added, ..JoinRequest::default() };
-    ask(url, JoinClient::new(at.plain()), request).await
+    match ask(url, JoinClient::new(at.plain()), request).await {
+        Err(JoinError::Unreachable { url, reason }) => {
+            let tls = token_join::speaks_tls(&at).await;
+            Err(if tls { JoinError::Tls { url } } else { JoinError::Unreachable { url, reason } })
+        }
+        asked => asked,
+    }
 }
 
 /// Asks, and tells refusals from what is worth another try.
@@ -101,8 +116,10 @@ pub(super) async fn ask(
 ) -> Result<JoinReply, JoinError> {
     match tokio::time::timeout(ANSWER_TIMEOUT, client.join(request)).await {
         Ok(Ok(reply)) => Ok(reply.into_inner()),
+        // What has a source was not said by the other side: the connection broke.
         Ok(Err(status))
-            if matches!(status.code(), Code::Unavailable | Code::DeadlineExceeded | Code::Unimplemented) =>
+            if matches!(status.code(), Code::Unavailable | Code::DeadlineExceeded | Code::Unimplemented)
+                || std::error::Error::source(&status).is_some() =>
         {
             Err(JoinError::Unreachable { url, reason: status.message().into() })
         }

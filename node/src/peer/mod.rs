@@ -7,6 +7,7 @@ mod connect;
 mod envelope;
 mod fabric_service;
 mod gate;
+mod gone;
 mod join;
 mod keep_trust;
 mod listen;

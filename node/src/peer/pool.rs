@@ -39,6 +39,8 @@ struct Inner {
     first: BTreeMap<NodeId, String>,
     catalog: watch::Receiver<Catalog>,
     lanes: Mutex<BTreeMap<NodeId, Lanes>>,
+    /// Whether a member said that this node is none any more.
+    removed: watch::Sender<bool>,
 }
 
 #[derive(Clone)]
@@ -77,7 +79,8 @@ impl Peers {
         first: BTreeMap<NodeId, String>,
         catalog: watch::Receiver<Catalog>,
     ) -> Self {
-        Self { inner: Arc::new(Inner { me, keyring, first, catalog, lanes: Mutex::default() }) }
+        let (lanes, removed) = (Mutex::default(), watch::Sender::new(false));
+        Self { inner: Arc::new(Inner { me, keyring, first, catalog, lanes, removed }) }
     }
 
     /// What this node shows the others.
@@ -144,6 +147,17 @@ impl Peers {
         };
         let client = PeerClient::with_interceptor(channel, Envelope::new(&self.inner.me, node));
         Ok(client.max_decoding_message_size(MESSAGE_MAX_BYTES).max_encoding_message_size(MESSAGE_MAX_BYTES))
+    }
+
+    /// Takes in that a member said that this node is none any more.
+    pub(super) fn tell_removed(&self) {
+        self.inner.removed.send_if_modified(|removed| !std::mem::replace(removed, true));
+    }
+
+    /// Becomes true when a member says that this node is none any more.
+    #[must_use]
+    pub fn watch_removed(&self) -> watch::Receiver<bool> {
+        self.inner.removed.subscribe()
     }
 
     /// Forgets connections to nodes that are no members (calls under way are not cut off).

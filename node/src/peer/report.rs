@@ -16,7 +16,7 @@ use tokio::sync::watch;
 use tokio_stream::{StreamExt, wrappers::WatchStream};
 use tokio_util::sync::CancellationToken;
 
-use super::{Lane, Loads, Peers};
+use super::{Lane, Loads, Peers, gone};
 use crate::{
     raft::{Backoff, RaftHandle},
     trust::{TrustError, random},
@@ -133,6 +133,7 @@ impl Reporter {
                 Some(Ok(())) => {
                     tracing::debug!(node = %format_args!("{node:x}"), "load reports: the other side closed")
                 }
+                Some(Err(status)) if gone::is_told(&status) => self.peers.tell_removed(),
                 Some(Err(status)) => {
                     tracing::debug!(node = %format_args!("{node:x}"), %status, "load reports broke off")
                 }

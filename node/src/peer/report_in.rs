@@ -12,23 +12,32 @@ use tokio_stream::Stream;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tonic::{Status, Streaming};
 
-use super::Loads;
+use super::{Loads, gone};
+use crate::raft::RaftHandle;
 
 /// Takes reports in and answers them, for as long as they come and until the node stops.
 pub(super) struct Reports {
     from: NodeId,
     reports: Streaming<LoadReport>,
+    raft: RaftHandle,
     loads: Loads,
     stop: Pin<Box<WaitForCancellationFutureOwned>>,
 }
 
 impl Reports {
-    pub(super) fn new(from: NodeId, reports: Streaming<LoadReport>, loads: Loads, stop: CancellationToken) -> Self {
-        Self { from, reports, loads, stop: Box::pin(stop.cancelled_owned()) }
+    pub(super) fn new(
+        from: NodeId,
+        reports: Streaming<LoadReport>,
+        raft: RaftHandle,
+        loads: Loads,
+        stop: CancellationToken,
+    ) -> Self {
+        Self { from, reports, raft, loads, stop: Box::pin(stop.cancelled_owned()) }
     }
 
     fn take_in(&self, report: &LoadReport) -> Result<ReportReply, Status> {
         let from = self.from;
+        gone::refuse(&self.raft, from)?;
         if report.node_id != from {
             return Err(Status::invalid_argument(format!("node {from:x} reports for node {:x}", report.node_id)));
         }

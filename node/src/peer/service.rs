@@ -12,7 +12,7 @@ use autoradio_store::{ConsensusError, RpcKind};
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, Streaming};
 
-use super::{BatchStream, CallFrom, Caller, FabricService, Loads, certify, report_in::Reports};
+use super::{BatchStream, CallFrom, Caller, FabricService, Loads, certify, gone, report_in::Reports};
 use crate::raft::{PROPOSE_TIMEOUT, RaftHandle, wire};
 
 /// What another node is given at most, whatever it asks for.
@@ -35,12 +35,22 @@ pub(super) struct PeerService {
     pub(super) stop: CancellationToken,
 }
 
+impl PeerService {
+    /// Who calls; a member that was removed is told so, once the consensus knows it no more.
+    fn let_in<T>(&self, request: &Request<T>) -> Result<NodeId, Status> {
+        let from = call_from(request)?;
+        gone::refuse(&self.raft, from)?;
+        Ok(from)
+    }
+}
+
 #[tonic::async_trait]
 impl Peer for PeerService {
     type SubscribeStream = BatchStream;
     type ReportStream = Reports;
 
     async fn raft(&self, request: Request<RaftRequest>) -> Result<Response<RaftReply>, Status> {
+        self.let_in(&request)?;
         let RaftRequest { kind, payload } = request.into_inner();
         let kind = match kind {
             1 => RpcKind::Append,
@@ -56,6 +66,7 @@ impl Peer for PeerService {
     }
 
     async fn propose(&self, request: Request<ProposeRequest>) -> Result<Response<ProposeReply>, Status> {
+        self.let_in(&request)?;
         let request = request.into_inner();
         let command = Command::decode(&request.command).map_err(|error| Status::invalid_argument(error.to_string()))?;
         let proposed = self.raft.consensus().propose(&command, limit(request.timeout_ms)).await;
@@ -63,7 +74,7 @@ impl Peer for PeerService {
             Ok(proposed) => (proposed.index, proposed.revision, Ok(proposed.response)),
             // The refusal was applied somewhere up to here.
             Err(ConsensusError::Refused(refusal)) => {
-                let (index, revision) = (self.raft.status().applied_index, self.raft.read(|m| m.revision()));
+                let (index, revision) = (self.raft.consensus().applied_index(), self.raft.read(|m| m.revision()));
                 (index, revision, Err(refusal))
             }
             Err(error) => return Err(wire::to_status(&error)),
@@ -72,6 +83,7 @@ impl Peer for PeerService {
     }
 
     async fn read_index(&self, request: Request<ReadIndexRequest>) -> Result<Response<ReadIndexReply>, Status> {
+        self.let_in(&request)?;
         let limit = limit(request.into_inner().timeout_ms);
         let index = self.raft.consensus().read_index(limit).await.map_err(|error| wire::to_status(&error))?;
         Ok(Response::new(ReadIndexReply { index }))
@@ -88,8 +100,14 @@ impl Peer for PeerService {
     }
 
     async fn report(&self, request: Request<Streaming<LoadReport>>) -> Result<Response<Reports>, Status> {
-        let from = call_from(&request)?;
-        Ok(Response::new(Reports::new(from, request.into_inner(), self.loads.clone(), self.stop.clone())))
+        let from = self.let_in(&request)?;
+        Ok(Response::new(Reports::new(
+            from,
+            request.into_inner(),
+            self.raft.clone(),
+            self.loads.clone(),
+            self.stop.clone(),
+        )))
     }
 
     async fn subscribe(&self, request: Request<SubscribeRequest>) -> Result<Response<BatchStream>, Status> {

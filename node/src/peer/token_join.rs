@@ -92,6 +92,13 @@ pub async fn join_by_token(
     Ok(Joined { reply, issued, ca })
 }
 
+/// Whether a node is there that speaks TLS; nothing is said to it.
+pub(super) async fn speaks_tls(at: &PeerUrl) -> bool {
+    // A hash that no CA has: the handshake ends when the other side has shown its certificate.
+    let verifier = JoinVerifier::new([0; 16]);
+    at.connect_tls(verifier.client_config()).await.is_err_and(|error| distrust(&error).is_some())
+}
+
 impl JoinService {
     /// Lets a node in that has a token.
     pub(super) async fn by_token(

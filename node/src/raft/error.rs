@@ -29,6 +29,18 @@ pub enum RaftError {
 }
 
 impl RaftError {
+    /// The same for another who shared what failed.
+    #[must_use]
+    pub fn copy(&self) -> Self {
+        match self {
+            Self::Consensus(error) => Self::Consensus(error.copy()),
+            Self::NoLeader => Self::NoLeader,
+            Self::LeaderReplaced => Self::LeaderReplaced,
+            Self::Busy => Self::Busy,
+            Self::Forward { leader, reason } => Self::Forward { leader: *leader, reason: reason.clone() },
+        }
+    }
+
     /// The machine's refusal, if that is what this is.
     #[must_use]
     pub fn refusal(&self) -> Option<&autoradio_machine::Refusal> {

@@ -1,7 +1,7 @@
 //! [`RaftHandle`]: what the rest of the node uses of the consensus.
 
 use std::{
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, Weak},
     time::{Duration, Instant},
 };
 
@@ -9,7 +9,7 @@ use autoradio_machine::{Catalog, ClusterId, Command, LeaseId, LogIndex, Machine,
 use autoradio_store::{Consensus, ConsensusError, Identity, Proposed, RaftStatus, Space};
 use tokio::{sync::watch, time::timeout};
 
-use super::{LeaseKeeper, Proposals, RaftError, TokenKeeper, forward, retry::Backoff};
+use super::{LeaseKeeper, Proposals, RaftError, TokenKeeper, forward, reads::Reads, retry::Backoff};
 use crate::peer::Peers;
 
 /// How long a proposal or read may take before its outcome is unknown (etcd: 5 s and an election).
@@ -36,6 +36,7 @@ struct Inner {
     leases: Mutex<LeaseKeeper>,
     tokens: Mutex<TokenKeeper>,
     proposals: Proposals,
+    reads: Reads,
     started: Instant,
     quota_bytes: u64,
 }
@@ -58,19 +59,24 @@ impl RaftHandle {
         catalog: watch::Receiver<Catalog>,
         quota_bytes: u64,
     ) -> Self {
-        let inner = Inner {
-            consensus,
-            identity,
-            peers,
-            catalog,
-            lease: watch::Sender::new(None),
-            leases: Mutex::default(),
-            tokens: Mutex::default(),
-            proposals: Proposals::default(),
-            started: Instant::now(),
-            quota_bytes,
-        };
-        Self { inner: Arc::new(inner) }
+        let inner = Arc::new_cyclic(|inner: &Weak<Inner>| {
+            let handle = inner.clone();
+            let reads = Reads::start(move || handle.upgrade().map(|inner| Self { inner }));
+            Inner {
+                consensus,
+                identity,
+                peers,
+                catalog,
+                lease: watch::Sender::new(None),
+                leases: Mutex::default(),
+                tokens: Mutex::default(),
+                proposals: Proposals::default(),
+                reads,
+                started: Instant::now(),
+                quota_bytes,
+            }
+        });
+        Self { inner }
     }
 
     /// Proposes a command from any node and waits until it is applied **here**.
@@ -117,11 +123,17 @@ impl RaftHandle {
         Ok(proposed)
     }
 
-    /// Waits until a read of this node's state is linearizable.
+    /// Waits until a read of this node's state is linearizable. Those who wait on this node at the same time ask the
+    /// leader together.
     ///
     /// # Errors
     /// [`RaftError`].
     pub async fn barrier(&self) -> Result<(), RaftError> {
+        self.inner.reads.pass().await
+    }
+
+    /// Asks the leader for a read index, and waits until it is applied here.
+    pub(super) async fn read_round(&self) -> Result<(), RaftError> {
         // A read changes nothing: the next leader can be asked.
         let late = || Ok(Attempt::Again);
         let index = self
@@ -154,17 +166,18 @@ impl RaftHandle {
     {
         let deadline = Instant::now() + PROPOSE_TIMEOUT;
         let mut backoff = Backoff::new(RETRY.0, RETRY.1);
-        let mut status = self.inner.consensus.watch_status();
+        let mut leaders = self.inner.consensus.watch_leader();
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return Err(RaftError::NoLeader);
             }
-            let now = status.borrow_and_update().clone();
-            if let Some(reason) = now.fatal {
+            leaders.mark_unchanged();
+            let (leader, _, fatal) = self.inner.consensus.leadership();
+            if let Some(reason) = fatal {
                 return Err(ConsensusError::Stopped(reason).into());
             }
-            if let Some(leader) = now.leader {
+            if let Some(leader) = leader {
                 let ended = tokio::select! {
                     ended = attempt(leader, left) => ended?,
                     () = self.replaced(leader) => late()?,
@@ -174,16 +187,18 @@ impl RaftHandle {
                 }
             }
             // Whichever is first: news of the consensus, or the back-off. A closed channel ends in the deadline.
-            let _news = timeout(backoff.step().min(left), status.changed()).await;
+            let _news = timeout(backoff.step().min(left), leaders.changed()).await;
         }
     }
 
     /// Waits until another node than `asked` leads, and then a moment for the answer that may be on its way. This node
     /// answers itself whatever happens to its leadership.
     async fn replaced(&self, asked: NodeId) {
-        let mut status = self.inner.consensus.watch_status();
-        let other = status.wait_for(|status| status.leader.is_some_and(|leader| leader != asked));
-        if asked == self.node_id() || other.await.is_err() {
+        if asked == self.node_id() {
+            std::future::pending::<()>().await;
+        }
+        let mut leaders = self.inner.consensus.watch_leader();
+        if leaders.wait_for(|leader| leader.is_some_and(|leader| leader != asked)).await.is_err() {
             std::future::pending::<()>().await;
         }
         tokio::time::sleep(LATE_ANSWER).await;
@@ -245,6 +260,18 @@ impl RaftHandle {
         self.inner.consensus.watch_status()
     }
 
+    /// The term that this node knows of.
+    #[must_use]
+    pub fn term(&self) -> u64 {
+        self.inner.consensus.leadership().1
+    }
+
+    /// The leader that this node knows of, as it changes.
+    #[must_use]
+    pub fn watch_leader(&self) -> watch::Receiver<Option<NodeId>> {
+        self.inner.consensus.watch_leader()
+    }
+
     /// Whether this node leads, and heard a majority of late.
     #[must_use]
     pub fn leads(&self) -> bool {
@@ -263,6 +290,13 @@ impl RaftHandle {
     #[must_use]
     pub fn node_id(&self) -> NodeId {
         self.inner.identity.node_id
+    }
+
+    /// Whether a node was removed, and the consensus has let go of it: until then its calls are needed.
+    #[must_use]
+    pub fn is_gone(&self, node: NodeId) -> bool {
+        let knows = || self.inner.consensus.watch_status().borrow().addresses.contains_key(&node);
+        self.read(|machine| machine.was_removed(node)) && !knows()
     }
 
     /// The cluster.

@@ -13,6 +13,7 @@ mod leases;
 mod observer;
 mod proposals;
 mod publish;
+mod reads;
 mod retry;
 mod session;
 mod steward;

@@ -20,14 +20,14 @@ const SETTLE: Duration = Duration::from_millis(50);
 const STEP_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Brings voters and learners in line with the member list while this node leads, until `stop`.
-pub async fn steward(raft: RaftHandle, loads: Loads, stop: CancellationToken) {
+pub async fn steward(raft: RaftHandle, loads: Loads, autopilot: bool, stop: CancellationToken) {
     let (mut catalog, mut status, mut reports) = (raft.watch_catalog(), raft.watch_status(), loads.watch());
     let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(5));
     loop {
         catalog.mark_unchanged();
         status.mark_unchanged();
         reports.mark_unchanged();
-        if let Some(step) = wanted(&raft, &loads) {
+        if let Some(step) = wanted(&raft, &loads, autopilot) {
             let Some(done) = stop.run_until_cancelled(carry_out(&raft, &step)).await else { return };
             match done {
                 Ok(()) => {
@@ -58,13 +58,14 @@ pub async fn steward(raft: RaftHandle, loads: Loads, stop: CancellationToken) {
 }
 
 /// The next step, if this node leads and one is due.
-fn wanted(raft: &RaftHandle, loads: &Loads) -> Option<Step> {
+fn wanted(raft: &RaftHandle, loads: &Loads, autopilot: bool) -> Option<Step> {
     // Before `Init` there are voters and no members: nobody is to be removed for that.
     if !raft.leads() || raft.read(|machine| machine.cluster_id()).is_none() {
         return None;
     }
     let heard: BTreeMap<NodeId, u64> = loads.heard().into_iter().map(|(node, heard)| (node, heard.age_ms)).collect();
-    next_step(&raft.catalog().members, &picture(raft.status()), &heard)
+    let picture = RaftPicture { autopilot, listened_ms: raft.now_ms(), ..picture(raft.status()) };
+    next_step(&raft.catalog().members, &picture, &heard)
 }
 
 fn picture(status: RaftStatus) -> RaftPicture {
@@ -75,6 +76,7 @@ fn picture(status: RaftStatus) -> RaftPicture {
         matched: status.matched,
         last_log_index: status.last_log_index,
         addresses: status.addresses,
+        ..RaftPicture::default()
     }
 }
 
@@ -82,6 +84,16 @@ async fn carry_out(raft: &RaftHandle, step: &Step) -> Result<(), ConsensusError>
     let consensus = raft.consensus();
     match step.clone() {
         Step::SetLearner { id, addr } => consensus.set_learner(id, addr, STEP_TIMEOUT).await,
+        Step::SetVoters(voters) if !voters.contains(&raft.node_id()) => {
+            // Its successor carries it out, so that nobody has to miss a leader first.
+            match consensus.hand_over(None, STEP_TIMEOUT).await {
+                Ok(_) => Ok(()),
+                Err(error) => {
+                    tracing::warn!(%error, "leadership could not be handed over before leaving");
+                    consensus.set_voters(voters, STEP_TIMEOUT).await
+                }
+            }
+        }
         Step::SetVoters(voters) => consensus.set_voters(voters, STEP_TIMEOUT).await,
         Step::RemoveLearners(nodes) => consensus.remove_learners(nodes, STEP_TIMEOUT).await,
     }

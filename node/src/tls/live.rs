@@ -15,24 +15,41 @@ const LOOK_EVERY: Duration = Duration::from_secs(2);
 /// A server's TLS that follows its files: connections that begin get what the files say now, those that are there keep
 /// what they have.
 pub struct LiveServer {
-    files: TlsFiles,
     config: ArcSwap<ServerConfig>,
-    first: Contents,
+}
+
+/// Follows the files that a [`LiveServer`] was made of.
+pub struct Follower {
+    live: Arc<LiveServer>,
+    files: TlsFiles,
+    seen: Contents,
+    told: String,
 }
 
 impl LiveServer {
+    /// One that is changed by [`LiveServer::replace`].
+    #[must_use]
+    pub fn new(config: ServerConfig) -> Arc<Self> {
+        Arc::new(Self { config: ArcSwap::from_pointee(config) })
+    }
+
     /// Reads the files for the first time. Blocks, for as long as a disk takes.
     ///
     /// # Errors
     /// [`TlsError`], of the first file that cannot be used.
-    pub fn open(files: TlsFiles) -> Result<Self, TlsError> {
-        let first = Contents::read(&files)?;
-        let (config, own) = server::configuration(&first, &files)?;
+    pub fn open(files: TlsFiles) -> Result<Follower, TlsError> {
+        let seen = Contents::read(&files)?;
+        let (config, own) = server::configuration(&seen, &files)?;
         if let Some(key) = contents::open_to_all(&files) {
             tracing::warn!(key = %key.display(), "everybody on this machine can read the key; chmod o-r it");
         }
         complain_of(&own, &files);
-        Ok(Self { files, config: ArcSwap::from_pointee(config), first })
+        Ok(Follower { live: Self::new(config), files, seen, told: String::new() })
+    }
+
+    /// Gives connections that begin from now on another configuration.
+    pub fn replace(&self, config: ServerConfig) {
+        self.config.store(Arc::new(config));
     }
 
     /// What a connection that begins now is to have.
@@ -40,48 +57,49 @@ impl LiveServer {
     pub fn now(&self) -> Arc<ServerConfig> {
         self.config.load_full()
     }
+}
+
+impl Follower {
+    /// The server's TLS.
+    #[must_use]
+    pub fn live(&self) -> &Arc<LiveServer> {
+        &self.live
+    }
 
     /// Follows the files until `stop`. What cannot be used changes nothing, and is told once.
-    pub async fn follow(self: Arc<Self>, stop: CancellationToken) {
-        let mut seen = Seen { contents: self.first.clone(), told: String::new() };
+    pub async fn follow(mut self, stop: CancellationToken) {
         while stop.run_until_cancelled(tokio::time::sleep(LOOK_EVERY)).await.is_some() {
             let files = self.files.clone();
             let Ok(read) = tokio::task::spawn_blocking(move || Contents::read(&files)).await else { return };
-            if let Some(complaint) = self.look(read, &mut seen) {
+            if let Some(complaint) = self.look(read) {
                 tracing::error!("the new TLS files are not used, those before stay: {complaint}");
             }
         }
     }
 
     /// Takes what was read, if it is new and can be used; what is to be complained of, unless it was said before.
-    fn look(&self, read: Result<Contents, TlsError>, seen: &mut Seen) -> Option<String> {
+    fn look(&mut self, read: Result<Contents, TlsError>) -> Option<String> {
         let taken = match read {
-            Ok(contents) if contents == seen.contents => return None,
+            Ok(contents) if contents == self.seen => return None,
             Ok(contents) => {
-                seen.contents = contents;
-                self.take(&seen.contents)
+                self.seen = contents;
+                self.take()
             }
             Err(error) => Err(error),
         };
         let complaint = taken.err().map(|error| error.to_string()).unwrap_or_default();
-        let is_new = !complaint.is_empty() && complaint != seen.told;
-        seen.told.clone_from(&complaint);
+        let is_new = !complaint.is_empty() && complaint != self.told;
+        self.told.clone_from(&complaint);
         is_new.then_some(complaint)
     }
 
-    fn take(&self, contents: &Contents) -> Result<(), TlsError> {
-        let (config, own) = server::configuration(contents, &self.files)?;
-        self.config.store(Arc::new(config));
+    fn take(&self) -> Result<(), TlsError> {
+        let (config, own) = server::configuration(&self.seen, &self.files)?;
+        self.live.replace(config);
         tracing::info!(cert = %self.files.cert.display(), name = own.common_name, "the new TLS files are in use");
         complain_of(&own, &self.files);
         Ok(())
     }
-}
-
-/// What was read last, and what was said of it.
-struct Seen {
-    contents: Contents,
-    told: String,
 }
 
 /// Says what clients will not like.
@@ -122,9 +140,9 @@ mod tests {
     fn what_cannot_be_used_changes_nothing_and_is_told_once() {
         let (dir, first, second) = (tempfile::tempdir().unwrap(), pair(), pair());
         let files = write(dir.path(), &first.0, &first.1);
-        let live = LiveServer::open(files.clone()).unwrap();
-        let mut seen = Seen { contents: live.first.clone(), told: String::new() };
-        let mut look = || live.look(Contents::read(&files), &mut seen);
+        let mut follower = LiveServer::open(files.clone()).unwrap();
+        let live = follower.live().clone();
+        let mut look = || follower.look(Contents::read(&files));
         let before = live.now();
         assert_eq!(look(), None, "nothing is new");
         write(dir.path(), &second.0, &first.1);

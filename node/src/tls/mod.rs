@@ -17,6 +17,7 @@ pub use certificate::{Facts, facts};
 pub use error::TlsError;
 pub use files::TlsFiles;
 pub use handshake::{Refused, accept};
-pub use live::LiveServer;
+pub use live::{Follower, LiveServer};
 pub use peer::{PeerAddress, PeerCommonName};
 pub use provider::{install_provider, provider};
+pub use server::for_clients;

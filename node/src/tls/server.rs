@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use rustls::{
     RootCertStore, ServerConfig,
+    pki_types::{CertificateDer, PrivateKeyDer},
     server::{WebPkiClientVerifier, danger::ClientCertVerifier},
     version::{TLS12, TLS13},
 };
@@ -34,6 +35,27 @@ pub(super) fn configuration(contents: &Contents, files: &TlsFiles) -> Result<(Se
     let mut config = builder.with_single_cert(chain, key).map_err(unfit)?;
     config.alpn_protocols = ALPN.map(<[u8]>::to_vec).to_vec();
     Ok((config, own))
+}
+
+/// A configuration by a CA of which server and clients are, each of whom must present a certificate.
+///
+/// # Errors
+/// What does not fit together.
+pub fn for_clients(
+    chain: Vec<CertificateDer<'static>>,
+    key: PrivateKeyDer<'static>,
+    ca: CertificateDer<'static>,
+) -> Result<ServerConfig, rustls::Error> {
+    let mut roots = RootCertStore::empty();
+    roots.add(ca)?;
+    let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider()).build();
+    let verifier = verifier.map_err(|error| rustls::Error::General(error.to_string()))?;
+    let mut config = ServerConfig::builder_with_provider(provider())
+        .with_protocol_versions(&[&TLS13, &TLS12])?
+        .with_client_cert_verifier(verifier)
+        .with_single_cert(chain, key)?;
+    config.alpn_protocols = ALPN.map(<[u8]>::to_vec).to_vec();
+    Ok(config)
 }
 
 /// As etcd: where there is a CA for clients, each must present a certificate of it.

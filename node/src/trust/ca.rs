@@ -123,6 +123,29 @@ impl Authority {
         let certificate = signed.map_err(TrustError::crypto("making a node's certificate"))?.der().clone();
         Ok(Issued { certificate, not_before_s, not_after_s })
     }
+
+    /// A certificate for a server of clients at these names and addresses. It names no node: peers do not take it.
+    ///
+    /// # Errors
+    /// The cryptography's, or what is no name.
+    pub fn issue_server(
+        &self,
+        hosts: &[String],
+        key: &KeyPair,
+        now_s: u64,
+        life: Duration,
+    ) -> Result<Issued, TrustError> {
+        let (not_before_s, not_after_s) = (now_s.saturating_sub(CLOCK_SLACK.as_secs()), now_s + life.as_secs());
+        let mut params = CertificateParams::new(hosts).map_err(TrustError::crypto("naming a server"))?;
+        params.distinguished_name.push(DnType::CommonName, "autoradio server");
+        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        params.use_authority_key_identifier_extension = true;
+        valid(&mut params, not_before_s, not_after_s);
+        let signed =
+            params.signed_by(key, &self.issuer).map_err(TrustError::crypto("making a server's certificate"))?;
+        Ok(Issued { certificate: signed.der().clone(), not_before_s, not_after_s })
+    }
 }
 
 /// The SHA-256 of a certificate's public key (SPKI), which a CA is known by in join tokens.

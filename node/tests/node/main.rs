@@ -5,6 +5,8 @@ mod bootstrap;
 mod cluster;
 mod etcd;
 mod front;
+mod intruders;
+mod keep;
 mod people;
 mod setup;
 mod support;

@@ -15,7 +15,7 @@ use tonic::{
 
 use crate::support::{Cluster, config, eventually, http_get};
 
-fn by_socket(config: &Config) -> Channel {
+pub(crate) fn by_socket(config: &Config) -> Channel {
     let path = config.admin_socket.clone().expect("the test has a socket");
     let connector = tower::service_fn(move |_: tonic::transport::Uri| {
         let path = path.clone();

@@ -103,6 +103,10 @@ async fn each_token_that_is_no_good_has_its_own_words() {
     context.raft.propose(Command::Trust(revoke)).await.unwrap();
     let text = refusal(&one, &two, revoked).await;
     assert!(text.contains("was revoked"), "{text}");
+    // Without TLS, to a cluster that has it.
+    let plain = Start::Join(one.peer_urls[0].replace("https", "http"));
+    let text = Node::start_as(two.clone(), plain).await.err().unwrap().to_string();
+    assert!(text.contains("speaks TLS") && text.contains("radioctl token create"), "{text}");
     node0.stop().await;
 }
 

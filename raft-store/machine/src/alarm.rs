@@ -93,7 +93,7 @@ fn is_own_txn(txn: &TxnRequest) -> bool {
     })
 }
 
-fn is_own_key(key: &[u8]) -> bool {
+pub(crate) fn is_own_key(key: &[u8]) -> bool {
     key.starts_with(schema::ROOT.as_bytes())
 }
 

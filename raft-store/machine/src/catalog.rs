@@ -20,6 +20,9 @@ pub struct Catalog {
     pub members: Arc<BTreeMap<NodeId, Arc<Member>>>,
     /// Source leases by mount.
     pub origins: Arc<BTreeMap<MountName, Claim>>,
+    /// Revisions at which the mounts were created: a mount that was deleted and made anew is another, and every epoch of
+    /// its own is beyond.
+    pub created: Arc<BTreeMap<MountName, u64>>,
 }
 
 /// A source lease that is held.
@@ -32,6 +35,12 @@ pub struct Claim {
 }
 
 impl Catalog {
+    /// The revision at which a mount was created; 0 where there is no such mount.
+    #[must_use]
+    pub fn created(&self, mount: &MountName) -> u64 {
+        self.created.get(mount).copied().unwrap_or(0)
+    }
+
     /// Takes over what changed.
     pub(crate) fn follow(&mut self, revision: Revision, events: &[Event]) {
         self.revision = revision;
@@ -41,11 +50,17 @@ impl Catalog {
             let put = (event.kind == EventKind::Put).then_some(&event.kv);
             match kind {
                 Kind::Mount(name) => {
-                    let mounts = Arc::make_mut(&mut self.mounts);
-                    match put.and_then(|kv| Mount::from_json(&kv.value).ok()) {
-                        Some(mount) => mounts.insert(name, Arc::new(mount)),
-                        None => mounts.remove(&name),
-                    };
+                    let (mounts, created) = (Arc::make_mut(&mut self.mounts), Arc::make_mut(&mut self.created));
+                    match put.and_then(|kv| Some((Mount::from_json(&kv.value).ok()?, kv.create_revision))) {
+                        Some((mount, revision)) => {
+                            created.insert(name.clone(), revision.unsigned_abs());
+                            mounts.insert(name, Arc::new(mount));
+                        }
+                        None => {
+                            created.remove(&name);
+                            mounts.remove(&name);
+                        }
+                    }
                 }
                 Kind::Origin(name) => {
                     let origins = Arc::make_mut(&mut self.origins);

@@ -18,6 +18,7 @@ mod origin;
 mod quota;
 mod range;
 mod reads;
+mod reborn;
 mod refusal;
 mod response;
 mod schema;

@@ -101,7 +101,7 @@ impl Machine {
     }
 
     /// Makes what was written count: events, keys of leases, catalog.
-    fn commit(&mut self) -> Vec<Event> {
+    pub(crate) fn commit(&mut self) -> Vec<Event> {
         let events = self.store.commit();
         for event in &events {
             let lease_before = event.prev_kv.as_ref().map_or(0, |kv| kv.lease);

@@ -281,6 +281,11 @@ impl Mvcc {
         Ok(events)
     }
 
+    /// Sets the revision ahead: the next change comes so much later.
+    pub(crate) fn skip(&mut self, revisions: Revision) {
+        self.current = self.current.saturating_add(revisions);
+    }
+
     pub(crate) fn compact(&mut self, revision: Revision) -> Result<(), Refusal> {
         if revision <= self.compacted {
             return Err(Refusal::Compacted { compact_revision: self.compacted });

@@ -8,6 +8,7 @@ mod formats;
 mod full;
 mod power;
 mod rot;
+mod seed;
 mod slow;
 
 pub(crate) use cluster::{Cluster, PATIENCE, eventually};

@@ -184,7 +184,8 @@ fn two_encoders_on_two_nodes_are_heard_on_the_third() {
     assert_eq!(playlist.lines().filter(|l| l.starts_with("http://")).count(), 3, "{playlist}");
 }
 
-fn leader(cluster: &Cluster, n: usize) -> Option<usize> {
+/// The host of the leader, as node `n` sees it.
+pub(crate) fn leader(cluster: &Cluster, n: usize) -> Option<usize> {
     let status = cluster.status(n);
     let name = status["nodes"].as_array()?.iter().find(|n| n["role"] == "leader")?["name"].as_str()?.to_owned();
     name.strip_prefix("host")?.parse().ok()

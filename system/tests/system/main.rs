@@ -1,5 +1,7 @@
 //! The main job on real input: real encoders, real players, real deaths. Run as root by `scripts/test`.
 
+mod chaos;
+mod clients;
 mod cluster;
 mod demo;
 mod encoders;

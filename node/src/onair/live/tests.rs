@@ -5,7 +5,7 @@ use autoradio_media::FrameKind;
 use super::*;
 
 fn mount() -> Arc<LiveMount> {
-    let live = Arc::new(LiveMount::new(MountName::parse("/live").unwrap()));
+    let live = Arc::new(LiveMount::new(MountName::parse("/live").unwrap(), 1));
     live.begin_epoch(EpochStart { epoch: 1, content_type: "audio/mpeg".into(), continues: None }).unwrap();
     live
 }
@@ -43,4 +43,20 @@ async fn a_log_that_never_comes_up_to_now_is_better_than_none() {
     let _copying = live.catch_up(Position { epoch: 1, seq: 30 });
     let joined = live.listen().join(Duration::from_secs(1), true).await;
     assert_eq!(joined.unwrap().burst.bytes[..], [10]);
+}
+
+#[test]
+fn frames_of_a_mount_that_was_deleted_are_no_frames_of_the_next() {
+    let live = LiveMount::new(MountName::parse("/live").unwrap(), 7);
+    let frame = |epoch| Frame {
+        position: Position { epoch, seq: 0 },
+        kind: FrameKind::Join,
+        duration_us: 1_000_000,
+        data: Bytes::from_static(b"x"),
+    };
+    for epoch in [6, 8] {
+        live.begin_epoch(EpochStart { epoch, content_type: "audio/mpeg".into(), continues: None }).unwrap();
+    }
+    assert!(matches!(live.append(vec![frame(6)], None), Err(LogError::StaleEpoch { epoch: 6, .. })));
+    live.append(vec![frame(8)], None).unwrap();
 }

@@ -83,3 +83,27 @@ async fn a_member_that_is_removed_stops_voting() {
     kv(&cluster, leader).put(put("after", "1")).await.unwrap();
     cluster.shutdown().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_leader_can_be_removed_and_one_too_many_cannot() {
+    let mut cluster = Cluster::start(3).await;
+    let (leader, follower) = (cluster.leader().await, cluster.follower().await);
+    let id = cluster.context(leader).raft.node_id();
+    members(&cluster, follower).member_remove(MemberRemoveRequest { id }).await.unwrap();
+    let raft = cluster.context(follower).raft.clone();
+    eventually("it votes no more", async || (!raft.status().voters.contains(&id)).then_some(())).await;
+    kv(&cluster, follower).put(put("after", "1")).await.unwrap();
+    cluster.stop(leader).await;
+    // Of two, one dies: the other must not be removed, and the dead one may, when there is a majority again.
+    let last = (0..3).find(|index| ![leader, follower].contains(index)).unwrap();
+    let (dead, own) = (cluster.context(last).raft.node_id(), raft.node_id());
+    cluster.stop(last).await;
+    eventually("its silence is noticed", async || {
+        let heard = cluster.context(follower).view.now().loads.get(&dead).map_or(u64::MAX, |heard| heard.age_ms);
+        (heard > 3_000).then_some(())
+    })
+    .await;
+    let unhealthy = (Code::Unavailable, "etcdserver: unhealthy cluster".to_owned());
+    assert_eq!(seen(members(&cluster, follower).member_remove(MemberRemoveRequest { id: own }).await), unhealthy);
+    cluster.shutdown().await;
+}

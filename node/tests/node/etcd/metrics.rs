@@ -33,6 +33,10 @@ async fn etcds_names_stand_beside_ours() {
     assert!(number("etcd_debugging_mvcc_keys_total").await >= 2);
     let applied = number("etcd_server_proposals_applied_total").await;
     assert!(applied > 0 && number("etcd_server_proposals_committed_total").await >= applied);
+    let kv = r#"grpc_type="unary",grpc_service="etcdserverpb.KV",grpc_method="Put""#;
+    assert_eq!(read(&format!("grpc_server_started_total{{{kv}}}")).await, "1");
+    assert_eq!(read(&format!(r#"grpc_server_handled_total{{{kv},grpc_code="OK"}}"#)).await, "1");
+    assert!(number("process_resident_memory_bytes").await > 0);
     drop(watching);
     eventually("the watch is gone", async || (read("etcd_debugging_mvcc_watcher_total").await == "0").then_some(()))
         .await;

@@ -64,22 +64,26 @@ impl Authority {
 
     /// A client that believes this CA, and presents a certificate or none.
     fn client(&self, own: Option<&Pair>) -> TlsConnector {
-        let mut roots = RootCertStore::empty();
-        roots.add(self.issuer.der().clone()).expect("it is a CA");
-        let builder = ClientConfig::builder_with_provider(provider());
-        let builder =
-            builder.with_safe_default_protocol_versions().expect("ring has them").with_root_certificates(roots);
-        let mut config = match own {
-            None => builder.with_no_client_auth(),
-            Some(pair) => {
-                let cert = CertificateDer::from_pem_slice(pair.cert.as_bytes()).expect("it is PEM");
-                let key = PrivateKeyDer::from_pem_slice(pair.key.as_bytes()).expect("it is PEM");
-                builder.with_client_auth_cert(vec![cert], key).expect("they fit together")
-            }
-        };
-        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        TlsConnector::from(Arc::new(config))
+        client(self.issuer.der().clone(), own)
     }
+}
+
+/// A client that believes a CA, and presents a certificate or none.
+fn client(ca: CertificateDer<'static>, own: Option<&Pair>) -> TlsConnector {
+    let mut roots = RootCertStore::empty();
+    roots.add(ca).expect("it is a CA");
+    let builder = ClientConfig::builder_with_provider(provider());
+    let builder = builder.with_safe_default_protocol_versions().expect("ring has them").with_root_certificates(roots);
+    let mut config = match own {
+        None => builder.with_no_client_auth(),
+        Some(pair) => {
+            let cert = CertificateDer::from_pem_slice(pair.cert.as_bytes()).expect("it is PEM");
+            let key = PrivateKeyDer::from_pem_slice(pair.key.as_bytes()).expect("it is PEM");
+            builder.with_client_auth_cert(vec![cert], key).expect("they fit together")
+        }
+    };
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    TlsConnector::from(Arc::new(config))
 }
 
 impl Pair {
@@ -211,4 +215,29 @@ async fn a_node_does_not_start_with_files_that_cannot_be_used() {
     Pair { cert: "nothing".into(), key: ca.pair("b").key }.write(dir.path());
     let empty = error().await;
     assert!(empty.contains("cert.pem has no certificate"), "{empty}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_files_it_is_the_clusters_ca() {
+    let (dir, at) = (tempfile::tempdir().unwrap(), free_addr());
+    let mut config = config(dir.path(), "n0");
+    config.peer_urls = vec![format!("https://{}", config.peer_listen[0])];
+    config.client_tls.listen = vec![at];
+    let node = Node::start_as(config.clone(), Start::Init).await.unwrap();
+    let text = std::fs::read_to_string(config.data_dir.join("tls/node.json")).unwrap();
+    let stored: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let field = |name: &str| stored[name].as_str().expect("the file has it").to_owned();
+    let ca = CertificateDer::from_pem_slice(field("ca").as_bytes()).unwrap();
+    let own = Pair { cert: field("certificate"), key: field("key") };
+    let member = client(ca.clone(), Some(&own));
+    eventually("members are served", async || {
+        health(&member, at).await.ok().filter(|answer| answer.contains(r#""health":"true""#))
+    })
+    .await;
+    let nobody = health(&client(ca, None), at).await.unwrap_err().to_string();
+    assert!(nobody.contains("CertificateRequired"), "{nobody}");
+    let other = Authority::new("ours");
+    let stranger = health(&other.client(Some(&own)), at).await.unwrap_err().to_string();
+    assert!(stranger.contains("invalid peer certificate"), "{stranger}");
+    node.stop().await;
 }

@@ -1,6 +1,6 @@
 //! Claims, mounts and nodes as they come and go.
 
-use autoradio_machine::{Command, MountName, Origin, claim_origin};
+use autoradio_machine::{Command, DeleteRequest, MountName, Origin, PutRequest, claim_origin};
 
 use autoradio_proto::admin::SetDrainedRequest;
 
@@ -68,6 +68,31 @@ async fn a_mount_that_was_deleted_and_made_anew_is_heard_on_every_node() {
         admin(here).await.delete_mount(DeleteMountRequest { name: "/live".into() }).await.expect("deleted");
         assert_eq!(read_to(&mut stream, "never").await, "");
     }
+    cluster.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mount_that_is_made_anew_at_once_keeps_nobody_of_the_one_before() {
+    let cluster = Cluster::start(2).await;
+    let (here, other) = (cluster.context(0), cluster.context(1));
+    let mounted = create(here, "/live", MountSettings::default()).await;
+    let mut sender = source(here, &mounted, "/live", "").await;
+    sender.write_all(b"one;").await.unwrap();
+    eventually("the origin is known", async || (!other.raft.catalog().origins.is_empty()).then_some(())).await;
+    let (mut stream, _) = listener(other, "/live", "").await;
+    assert_eq!(read_to(&mut stream, ";").await, "one;");
+    // Both in one entry of the log, or nearly: nobody need see that there was no mount in between.
+    let name = MountName::parse("/live").unwrap();
+    let value = here.raft.catalog().mounts[&name].to_json();
+    let delete = Command::Delete(DeleteRequest { key: name.key(), ..DeleteRequest::default() });
+    let again = Command::Put(PutRequest { key: name.key(), value, ..PutRequest::default() });
+    let (deleted, made) = tokio::join!(here.raft.propose(delete), here.raft.propose(again.clone()));
+    deleted.expect("deleted");
+    made.expect("written");
+    // In whichever order they came.
+    here.raft.propose(again).await.expect("written");
+    assert_eq!(read_to(&mut stream, "never").await, "", "the listener is let go");
+    assert_eq!(read_to(&mut sender, "never").await, "", "the source is let go");
     cluster.shutdown().await;
 }
 

@@ -139,6 +139,20 @@ fn a_cluster_is_made_once() {
 }
 
 #[test]
+fn a_mount_that_was_made_anew_is_told_from_the_one_before() {
+    let mut run = cluster();
+    let mut created = |command| {
+        run.ok(command);
+        run.machine.catalog().created(&name())
+    };
+    let create = || Command::Put(put("autoradio/mounts/live.ogg", MOUNT));
+    let first = created(create());
+    assert_eq!(created(create()), first, "settings that change make no other mount");
+    assert_eq!(created(Command::Delete(delete("autoradio/mounts/live.ogg", ""))), 0);
+    assert!(created(create()) > first);
+}
+
+#[test]
 fn a_catalog_from_a_snapshot_is_the_catalog() {
     let mut run = cluster();
     run.ok(Command::Put(put("autoradio/mounts/live.ogg", MOUNT)));

@@ -8,6 +8,7 @@ mod catalog;
 mod faults;
 mod model;
 mod random;
+mod reborn;
 mod semantics;
 mod trust;
 

@@ -1,0 +1,4 @@
+//! Seeds, determinism, and planted faults.
+
+mod planted;
+mod seeds;

@@ -1,0 +1,49 @@
+//! Seeds that every change must pass; `scripts/simulate` runs thousands.
+
+use autoradio_simulation::{Report, Scenario, simulate};
+
+/// Seeds of one test: several tests run side by side.
+const SEEDS: u64 = 8;
+
+fn passes(from: u64) {
+    let mut total = Report::default();
+    for seed in from..from + SEEDS {
+        let report = simulate(&Scenario::of_seed(seed));
+        println!("{report:?}");
+        assert!(report.findings.is_empty(), "scripts/simulate --print {seed}\n{}", report.findings.join("\n"));
+        total.answered += report.answered;
+        total.faults += report.faults;
+        total.snapshots_taken += report.snapshots_taken;
+        total.membership_changes += report.membership_changes;
+        total.epochs += report.epochs;
+    }
+    // Runs in which nothing happens show nothing.
+    assert!(total.answered > 1_000 && total.faults > 40, "{total:?}");
+    assert!(total.snapshots_taken > 0 && total.membership_changes > 0 && total.epochs > 10, "{total:?}");
+}
+
+#[test]
+fn seeds_pass_1() {
+    passes(1);
+}
+
+#[test]
+fn seeds_pass_2() {
+    passes(1_001);
+}
+
+#[test]
+fn seeds_pass_3() {
+    passes(2_001);
+}
+
+#[test]
+fn the_same_seed_gives_the_same_run() {
+    let run = |seed| simulate(&Scenario { faults_ms: 12_000, ..Scenario::of_seed(seed) });
+    let [one, other] = [7, 8].map(|seed| {
+        let first = run(seed);
+        assert_eq!(first, run(seed));
+        first
+    });
+    assert!(one.events > 1_000 && one.trace != other.trace);
+}
