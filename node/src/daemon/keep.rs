@@ -14,7 +14,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::{Daemon, SetupError};
-use crate::{admin, backup, context::Context};
+use crate::{admin, backup, caller::Asker, context::Context};
 
 /// One piece of a backup.
 const PIECE_BYTES: usize = 64 << 10;
@@ -47,10 +47,11 @@ impl KeepService {
     }
 
     /// Removes a member that may go; how many vote without it.
-    async fn remove(&self, context: &Context, id: NodeId) -> Result<RemoveNodeReply, Status> {
+    async fn remove(&self, context: &Context, asker: &Asker, id: NodeId) -> Result<RemoveNodeReply, Status> {
         let view = context.view.now();
         membership::check_removal(&view, id).map_err(|refused| Status::failed_precondition(refused.to_string()))?;
-        let done = context.raft.propose(Command::MemberRemove { id }).await.map_err(|e| admin::from_raft(&e))?;
+        let remove = Command::MemberRemove { id };
+        let done = context.raft.propose_as(asker, remove).await.map_err(|error| admin::from_raft(&error))?;
         let Answer::Member(Member { id, name, .. }) = done.response else {
             return Err(Status::internal("the removal was answered with something else"));
         };
@@ -70,30 +71,30 @@ impl Keep for KeepService {
     type BackupStream = ReceiverStream<Result<Piece, Status>>;
 
     async fn remove_node(&self, request: Request<RemoveNodeRequest>) -> Result<Response<RemoveNodeReply>, Status> {
-        let context = self.context()?;
+        let (asker, context) = (Asker::of(&request), self.context()?);
         let id = find(&context.view.now(), &request.into_inner().node)?;
         if id == context.raft.node_id() {
             let reason = "this is the node that you ask; to take it out of the cluster: radioctl node leave";
             return Err(Status::failed_precondition(reason));
         }
-        Ok(Response::new(self.remove(&context, id).await?))
+        Ok(Response::new(self.remove(&context, &asker, id).await?))
     }
 
     /// New listeners and sources are sent elsewhere first, then another leads, then this node is removed; it stops when
     /// the others have let go of it, which ends its sources' connections: their encoders come back at another node.
-    async fn leave(&self, _request: Request<LeaveRequest>) -> Result<Response<RemoveNodeReply>, Status> {
-        let context = self.context()?;
+    async fn leave(&self, request: Request<LeaveRequest>) -> Result<Response<RemoveNodeReply>, Status> {
+        let (asker, context) = (Asker::of(&request), self.context()?);
         let (raft, id) = (&context.raft, context.raft.node_id());
         let refused = |refused: membership::UnsafeRemoval| Status::failed_precondition(refused.to_string());
         membership::check_removal(&context.view.now(), id).map_err(refused)?;
         let drained = MemberUpdate { id, drained: Some(true), ..MemberUpdate::default() };
-        raft.propose(Command::MemberUpdate(drained)).await.map_err(|error| admin::from_raft(&error))?;
+        raft.propose_as(&asker, Command::MemberUpdate(drained)).await.map_err(|error| admin::from_raft(&error))?;
         if raft.leads()
             && let Err(error) = raft.hand_over(None, HAND_OVER_LIMIT).await
         {
             tracing::warn!(%error, "leadership could not be handed over before leaving");
         }
-        Ok(Response::new(self.remove(&context, id).await?))
+        Ok(Response::new(self.remove(&context, &asker, id).await?))
     }
 
     async fn backup(&self, _request: Request<BackupRequest>) -> Result<Response<Self::BackupStream>, Status> {

@@ -74,6 +74,8 @@ impl Cluster for ClusterService {
     ) -> Result<Response<MemberRemoveResponse>, Status> {
         let asker = Asker::of(&request);
         let id = request.into_inner().id;
+        // Before anything is told of the cluster.
+        self.permit(&asker, Access::Root).await?;
         // As etcd's strict reconfiguration check: who lives is not taken from those who could not do without it.
         match membership::check_removal(&self.context.view.now(), id) {
             Err(refused @ UnsafeRemoval::Quorum { .. }) => {
