@@ -123,9 +123,9 @@ mod tests {
         };
         let root = UserInfo { name: "root".into(), roles: vec!["owner".into()], ..UserInfo::default() };
         insta::assert_snapshot!(users(&[operator.clone(), root], true, Look::default()), @r"
-        USER  ROLE                       LOGIN
-        dj    operator of /dj/, etcds    password
-        root  owner                      certificate
+        USER  ROLE                     LOGIN
+        dj    operator of /dj/, etcds  password
+        root  owner                    certificate
         ");
         assert!(users(&[], false, Look::default()).contains("not enabled"));
         assert!(added(&operator, "secret").contains("secret"));
