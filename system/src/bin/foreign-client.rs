@@ -16,6 +16,7 @@ use etcd_client::{
     Client, Compare, CompareOp, ConnectOptions, DeleteOptions, Error, EventType, GetOptions, LeaseTimeToLiveOptions,
     LockOptions, ProclaimOptions, PutOptions, ResignOptions, Txn, TxnOp, WatchOptions,
 };
+use tokio::task::{LocalSet, spawn_local};
 
 /// Writes while the node is killed; the test kills after the first third.
 const WRITES: usize = 300;
@@ -26,8 +27,13 @@ const LIMIT: Duration = Duration::from_secs(30);
 /// Before a refused call is tried again.
 const PAUSE: Duration = Duration::from_millis(50);
 
-#[tokio::main]
+// One thread: the calls that are repeated borrow the client, which tasks of several threads may not.
+#[tokio::main(flavor = "current_thread")]
 async fn main() {
+    LocalSet::new().run_until(work()).await;
+}
+
+async fn work() {
     let endpoints: Vec<String> = std::env::args().skip(1).collect();
     let options = ConnectOptions::new()
         .with_connect_timeout(Duration::from_secs(1))
@@ -100,12 +106,12 @@ async fn everything_once(mut client: Client, when: &str) {
 /// Writes, counts under a lock, keeps a lease and watches, and says of every write when it was taken.
 async fn through_the_kill(mut client: Client) {
     let over = Arc::new(AtomicBool::new(false));
-    let watching = tokio::spawn(watch(client.clone(), over.clone()));
+    let watching = spawn_local(watch(client.clone(), over.clone()));
     let lease = retry("lease grant", async || client.lease_grant(10, None).await).await.id();
     let on_lease = PutOptions::new().with_lease(lease);
     retry("put on a lease", async || client.put("kept", "alive", Some(on_lease.clone())).await).await;
-    let keeping = tokio::spawn(keep_alive(client.clone(), lease, over.clone()));
-    let counting: Vec<_> = (0..2).map(|_| tokio::spawn(count_under_a_lock(client.clone()))).collect();
+    let keeping = spawn_local(keep_alive(client.clone(), lease, over.clone()));
+    let counting: Vec<_> = (0..2).map(|_| spawn_local(count_under_a_lock(client.clone()))).collect();
 
     let mut taken = BTreeMap::new();
     for number in 0..WRITES {
@@ -144,7 +150,7 @@ async fn watch(mut client: Client, over: Arc<AtomicBool>) -> Vec<(i64, String)> 
     let (mut seen, mut next) = (Vec::new(), 1);
     loop {
         let options = WatchOptions::new().with_prefix().with_start_revision(next);
-        let Ok(mut stream) = client.watch("work/", Some(options)).await else {
+        let Ok((_watcher, mut stream)) = client.watch("work/", Some(options)).await else {
             tokio::time::sleep(PAUSE).await;
             continue;
         };
