@@ -161,12 +161,13 @@ fn of_a_register(asked: Vec<(u64, u64, u64, u8, bool)>) -> Vec<Op> {
     history
 }
 
+// A history with many unknown outcomes may stay undecided within the steps: that is neither right nor wrong.
 proptest::proptest! {
     #[test]
-    fn what_a_real_register_answers_always_holds(
+    fn what_a_real_register_answers_is_never_called_wrong(
         asked in proptest::collection::vec((0..200u64, 0..30u64, 0..30u64, 0..8u8, proptest::bool::weighted(0.8)), 1..60)
     ) {
-        proptest::prop_assert!(holds(&of_a_register(asked)));
+        proptest::prop_assert!(!matches!(linearizable(&of_a_register(asked), STEPS), Verdict::Violated(_)));
     }
 
     #[test]
@@ -178,6 +179,6 @@ proptest::proptest! {
         proptest::prop_assume!(first.ended_us < last.called_us);
         let old = first.writes().unwrap();
         history.push(op(99, 1_000, 1_001, Action::Read, Outcome::Saw(old)));
-        proptest::prop_assert!(!holds(&history));
+        proptest::prop_assert!(!matches!(linearizable(&history, STEPS), Verdict::Holds { .. }));
     }
 }
