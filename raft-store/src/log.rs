@@ -204,8 +204,13 @@ impl RaftLogStorage<TypeConfig> for LogStore {
         self.synced(move |witness| witness.note(Some(vote), None)).await.map_err(writing)
     }
 
+    /// The vote as it binds this node, without what came of it: nobody leads on after a restart. openraft would resume
+    /// a leadership at once, with whatever `committed` mark had reached the disk, and serve reads from before writes
+    /// that it had acknowledged (found by the simulation); or write other entries where followers have some that its
+    /// own disk had not got. A new term shows what is committed.
     async fn read_vote(&mut self) -> Result<Option<Vote>, StorageError> {
-        self.mark(VOTE).map_err(reading)
+        let vote: Option<Vote> = self.mark(VOTE).map_err(reading)?;
+        Ok(vote.map(|vote| Vote { committed: false, ..vote }))
     }
 
     /// Only a hint of where to resume: not synced on its own (openraft #1511 tells why it is kept at all).

@@ -25,6 +25,9 @@ pub(super) fn answer(raft: &RaftHandle, from: NodeId, request: &CertifyRequest) 
     let Some(member) = members.get(&request.node_id) else {
         return Err(Status::not_found(format!("{:x} is not a member", request.node_id)));
     };
+    if !members.contains_key(&from) {
+        return Err(Status::permission_denied(format!("{from:x} is not a member")));
+    }
     if from != request.node_id && member.started() {
         let text = format!("{from:x} asks for a certificate of {:x}, which has started", request.node_id);
         return Err(Status::permission_denied(text));

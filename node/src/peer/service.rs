@@ -90,11 +90,13 @@ impl Peer for PeerService {
     }
 
     async fn keep_alive(&self, request: Request<KeepAliveRequest>) -> Result<Response<KeepAliveReply>, Status> {
+        self.let_in(&request)?;
         let ttl_s = self.raft.keep_lease(request.into_inner().lease_id).map_err(|error| wire::to_status(&error))?;
         Ok(Response::new(KeepAliveReply { ttl_s }))
     }
 
     async fn lease_left(&self, request: Request<LeaseLeftRequest>) -> Result<Response<LeaseLeftReply>, Status> {
+        self.let_in(&request)?;
         let left_ms = self.raft.lease_left(request.into_inner().lease_id).map_err(|error| wire::to_status(&error))?;
         Ok(Response::new(LeaseLeftReply { left_ms }))
     }
@@ -111,25 +113,28 @@ impl Peer for PeerService {
     }
 
     async fn subscribe(&self, request: Request<SubscribeRequest>) -> Result<Response<BatchStream>, Status> {
+        self.let_in(&request)?;
         Ok(Response::new(self.fabric.subscribe(request.into_inner()).await?))
     }
 
     async fn head(&self, request: Request<HeadRequest>) -> Result<Response<HeadReply>, Status> {
+        self.let_in(&request)?;
         Ok(Response::new(self.fabric.head(request.into_inner()).await?))
     }
 
     async fn certify(&self, request: Request<CertifyRequest>) -> Result<Response<CertifyReply>, Status> {
-        let from = call_from(&request)?;
+        let from = self.let_in(&request)?;
         certify::answer(&self.raft, from, &request.into_inner()).map(Response::new)
     }
 
     async fn hand_over(&self, request: Request<HandOverRequest>) -> Result<Response<HandOverReply>, Status> {
         let caller = request.extensions().get::<Caller>().copied();
         let is_tls = caller.is_some_and(|caller| caller.tls.is_some());
-        certify::answer_hand_over(&self.raft, call_from(&request)?, is_tls).map(Response::new)
+        certify::answer_hand_over(&self.raft, self.let_in(&request)?, is_tls).map(Response::new)
     }
 
     async fn set_title(&self, request: Request<SetTitleRequest>) -> Result<Response<SetTitleReply>, Status> {
+        self.let_in(&request)?;
         Ok(Response::new(self.fabric.set_title(request.into_inner()).await?))
     }
 }

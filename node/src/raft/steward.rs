@@ -63,8 +63,14 @@ fn wanted(raft: &RaftHandle, loads: &Loads, autopilot: bool) -> Option<Step> {
     if !raft.leads() || raft.read(|machine| machine.cluster_id()).is_none() {
         return None;
     }
+    let status = raft.status();
+    // Voted out itself, it leads until its successor does, and has nothing more to say: openraft panics when asked for
+    // another change then (found by the simulation).
+    if !status.voters.contains(&status.node_id) {
+        return None;
+    }
     let heard: BTreeMap<NodeId, u64> = loads.heard().into_iter().map(|(node, heard)| (node, heard.age_ms)).collect();
-    let picture = RaftPicture { autopilot, listened_ms: raft.now_ms(), ..picture(raft.status()) };
+    let picture = RaftPicture { autopilot, listened_ms: raft.now_ms(), ..picture(status) };
     next_step(&raft.catalog().members, &picture, &heard)
 }
 

@@ -1,6 +1,6 @@
 //! Those who try to get in: without a certificate, with what another sent, with words in the wrong place.
 
-use autoradio_machine::{Command, TrustCommand};
+use autoradio_machine::{Command, MemberAdd, TrustCommand};
 use autoradio_node::{
     config::Config,
     daemon::{Node, Start},
@@ -158,5 +158,20 @@ async fn a_member_that_is_no_voter_does_not_get_the_cas_key_nor_anothers_certifi
     };
     let certify = peer.certify(for_another).await.unwrap_err();
     assert!(certify.code() == Code::PermissionDenied && certify.message().contains("has started"), "{certify}");
+    // Removed, it has its certificate still; nothing is answered to it, not even for a member that is about to start.
+    let add = MemberAdd { peer_urls: vec!["https://127.0.0.1:8".into()], ..MemberAdd::default() };
+    let added = context.raft.propose(Command::MemberAdd(add)).await.unwrap().response;
+    let autoradio_machine::Response::Member(announced) = added else { panic!("a member was added") };
+    context.raft.propose(Command::MemberRemove { id: reply.node_id }).await.unwrap();
+    let for_the_next = CertifyRequest {
+        node_id: announced.id,
+        public_key: key.public_key_raw().to_vec().into(),
+        key_proof: sign_key(&key, &proof).unwrap().into(),
+    };
+    assert!(peer.certify(for_the_next).await.is_err());
+    eventually("it is told nothing any more", async || {
+        peer.read_index(ReadIndexRequest { timeout_ms: 1_000 }).await.is_err().then_some(())
+    })
+    .await;
     node.stop().await;
 }

@@ -36,6 +36,14 @@ async fn a_crash_between_the_purge_mark_and_the_purge_leaves_a_log_that_ends_at_
     assert_eq!((state.last_purged_log_id, state.last_log_id), (Some(upto), Some(upto)));
 }
 
+#[tokio::test]
+async fn nobody_leads_on_after_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut log = open(&folder);
+    log.save_vote(&Vote::new_committed(5, 1)).await.unwrap();
+    assert_eq!(log.read_vote().await.unwrap(), Some(Vote::new(5, 1)));
+}
+
 #[test]
 fn a_log_is_whole_or_it_says_what_is_missing() {
     let folder = tempfile::tempdir().unwrap();

@@ -33,6 +33,10 @@ fn wanted(server: &Server, listening_since: Instant) -> Option<Step> {
     let heard: BTreeMap<NodeId, u64> =
         server.heard.lock().expect(UNPOISONED).iter().map(|(id, at)| (*id, age(at))).collect();
     let status = server.consensus.status();
+    // Voted out itself, it has nothing more to say.
+    if !status.voters.contains(&status.node_id) {
+        return None;
+    }
     let picture = RaftPicture {
         me: status.node_id,
         voters: status.voters,
@@ -50,6 +54,13 @@ fn wanted(server: &Server, listening_since: Instant) -> Option<Step> {
 async fn carry_out(server: &Server, step: &Step) -> Result<(), ConsensusError> {
     match step.clone() {
         Step::SetLearner { id, addr } => server.consensus.set_learner(id, addr, STEP_LIMIT).await,
+        Step::SetVoters(voters) if !voters.contains(&server.id) => {
+            // Its successor carries it out.
+            match server.consensus.hand_over(None, STEP_LIMIT).await {
+                Ok(_) => Ok(()),
+                Err(_) => server.consensus.set_voters(voters, STEP_LIMIT).await,
+            }
+        }
         Step::SetVoters(voters) => server.consensus.set_voters(voters, STEP_LIMIT).await,
         Step::RemoveLearners(nodes) => server.consensus.remove_learners(nodes, STEP_LIMIT).await,
     }

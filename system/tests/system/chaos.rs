@@ -136,6 +136,8 @@ fn kill_leaders(nemesis: &mut Nemesis<'_>) {
             leader(nemesis.cluster, asked).filter(|n| *n != led_by).map(drop)
         });
         nemesis.cluster.restart(led_by);
+        wait_until("the dead one follows", Duration::from_secs(30), || leader(nemesis.cluster, led_by));
+        nemesis.note(&format!("well: host{led_by} is back"));
     }
 }
 

@@ -14,7 +14,10 @@ use autoradio_proto::etcd::{
     mvccpb::KeyValue,
 };
 use bytes::Bytes;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::{
+    task::JoinSet,
+    time::{Instant, sleep, timeout},
+};
 use tonic::{Status, transport::Channel};
 
 use crate::{KEYS, record::Recorder};
@@ -27,6 +30,10 @@ const THINK_MS_MAX: u64 = 40;
 const KEYS_AT_ONCE: u64 = 4;
 const KEYS_FOR_US: u64 = 3_000_000;
 const LAST: &str = "chaos/last";
+/// How often the cluster is probed; at most sixty probes wait at a time.
+const PROBE_EVERY: Duration = Duration::from_millis(50);
+/// The number of the client that a probe counts as.
+const PROBE: u32 = u32::MAX - 1;
 
 /// The key whose event is the last one.
 pub(crate) fn is_last(key: &[u8]) -> bool {
@@ -79,6 +86,29 @@ pub(crate) async fn client(number: usize, channels: Vec<Channel>, recorder: Reco
         last_seen.extend(held.map(|value| (op.key.clone(), value)));
         recorder.push(op);
     }
+}
+
+/// Writes all the time, to every endpoint in turn, without waiting for the answers: so the time between two
+/// acknowledgements is the cluster's and not that of clients which wait for a dead node.
+pub(crate) async fn probe(channels: Vec<Channel>, recorder: Recorder, duration: Duration) {
+    let (begun, mut asking) = (Instant::now(), JoinSet::new());
+    for turn in 0usize.. {
+        if begun.elapsed() >= duration {
+            break;
+        }
+        sleep(PROBE_EVERY).await;
+        while asking.try_join_next().is_some() {}
+        let (channel, recorder) = (channels[turn % channels.len()].clone(), recorder.clone());
+        asking.spawn(async move {
+            let (called_us, asked) = (recorder.now_us(), Action::Write(Some(recorder.fresh())));
+            let key = format!("{KEYS}probe-{:05}", called_us / KEYS_FOR_US);
+            let answer = timeout(GIVE_UP, ask(channel, &key, asked)).await.ok().and_then(Result::ok);
+            let (action, outcome, revision, written_at) = answer.unwrap_or((asked, Outcome::Unknown, None, None));
+            let (client, ended_us) = (PROBE, recorder.now_us());
+            recorder.push(Op { client, key, action, called_us, ended_us, outcome, revision, written_at });
+        });
+    }
+    asking.join_all().await;
 }
 
 /// xorshift.

@@ -3,7 +3,7 @@
 //! `chaos-load SECONDS FAULTS ENDPOINT…`: reads, writes and swaps keys at all endpoints for so long, with a watcher at each;
 //! then waits until every watcher has come to the end, and checks linearizability, revisions, watches, and that all members
 //! hold the same. Of each line `MILLISECONDS WHAT` in the file FAULTS (time of day) it says how long the longest outage of
-//! writes after it was. Exit code: 0 when all promises held, 1 when one did not.
+//! writes after it was, until a line says that all is well again. Exit code: 0 when all promises held, 1 when one did not.
 
 mod clients;
 mod finals;
@@ -26,8 +26,9 @@ const CLIENTS_EACH: usize = 2;
 const WHOLE_LIMIT: Duration = Duration::from_secs(60);
 /// Placements that the search for an order may make for a key.
 const STEPS_MAX: usize = 20_000_000;
-/// How long after a fault its outage is looked for.
+/// How long after a fault its outage is looked for, and what a line begins with that ends this.
 const OUTAGE_WITHIN_US: TimeUs = 15_000_000;
+const WELL: &str = "well: ";
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -68,6 +69,7 @@ async fn run(duration: Duration, faults: &Path, endpoints: &[String]) -> Result<
     for number in 0..CLIENTS_EACH * channels.len() {
         tasks.spawn(clients::client(number, channels.clone(), recorder.clone(), duration));
     }
+    tasks.spawn(clients::probe(channels.clone(), recorder.clone(), duration));
     let mut watchers = JoinSet::new();
     for (number, channel) in channels.iter().enumerate() {
         let name = format!("at {}", endpoints[number]);
@@ -106,11 +108,15 @@ fn check(history: &[Op]) -> Result<(), Box<dyn std::error::Error>> {
 fn report(history: &[Op], recorder: &Recorder, faults: &Path) {
     let answered = history.iter().filter(|op| op.answered()).count();
     println!("{} operations, {answered} answered", history.len());
-    let lines = std::fs::read_to_string(faults).unwrap_or_default();
-    for line in lines.lines() {
-        let Some((at, what)) = line.split_once(' ') else { continue };
-        let Some(at) = at.parse().ok().and_then(|unix_ms| recorder.since_start_us(unix_ms)) else { continue };
-        let outage = longest_outage_us(history, at, at + OUTAGE_WITHIN_US);
-        println!("outage {} ms after: {what}", outage / 1_000);
+    let text = std::fs::read_to_string(faults).unwrap_or_default();
+    let read = |line: &'_ str| {
+        let (at, what) = line.split_once(' ')?;
+        Some((recorder.since_start_us(at.parse().ok()?)?, what.to_owned()))
+    };
+    let lines: Vec<_> = text.lines().filter_map(read).collect();
+    for (n, (at, what)) in lines.iter().enumerate().filter(|(_, (_, what))| !what.starts_with(WELL)) {
+        let well = lines[n..].iter().find(|(_, what)| what.starts_with(WELL)).map(|(at, _)| *at);
+        let until = well.unwrap_or(TimeUs::MAX).min(at + OUTAGE_WITHIN_US);
+        println!("outage {} ms after: {what}", longest_outage_us(history, *at, until) / 1_000);
     }
 }
