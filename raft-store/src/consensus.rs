@@ -115,7 +115,7 @@ impl Consensus {
         let (of, who) = (options.clone(), identity.clone());
         let (log, snapshots, space, flusher) = blocking(&dir, &identity, move || {
             let Folder { storage, witness, space, flusher } = open::folder(&of, &who)?;
-            let (log, snapshots) = open::logs(&of.dir, storage, Some(witness))?;
+            let (log, snapshots) = open::logs(&of.dir, storage, Some(witness), who.node_id)?;
             Ok((log, snapshots, space, flusher))
         })
         .await?;
@@ -159,7 +159,7 @@ impl Consensus {
         transport: Arc<dyn Transport>,
         observer: Arc<dyn Observer>,
     ) -> Result<Self, StoreError> {
-        let (log, snapshots) = open::logs(&options.dir, storage, None)?;
+        let (log, snapshots) = open::logs(&options.dir, storage, None, identity.node_id)?;
         let state = open::state(&options.dir, &log, &snapshots, observer)?;
         let parts = Parts { log, state, snapshots, space: SpaceWatch::none(), flusher: None };
         Self::run(&options, &identity, transport, parts).await
@@ -180,7 +180,12 @@ impl Consensus {
         let unheard_max_ms = (options.election.1 * UNHEARD_ELECTIONS).as_millis().try_into().unwrap_or(u64::MAX);
         let (machine, applied, chosen) = (state.machine(), state.reached(), Chosen::default());
         let full_peers = FullPeers::default();
-        let network = Network { transport: transport.clone(), chosen: chosen.clone(), full_peers: full_peers.clone() };
+        let network = Network {
+            transport: transport.clone(),
+            chosen: chosen.clone(),
+            full_peers: full_peers.clone(),
+            unsynced: log.unsynced(),
+        };
         let raft = Raft::new(identity.node_id, Arc::new(config), network, log, state)
             .await
             // The log was read through before: this is the disk's failure.

@@ -30,6 +30,7 @@ mod state;
 mod status;
 mod transport;
 mod types;
+mod unsynced;
 mod witness;
 
 pub use consensus::{Consensus, Proposed};

@@ -10,9 +10,13 @@ use std::{
     fmt::Debug,
     io,
     ops::{Bound, ControlFlow, RangeBounds},
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
+use autoradio_machine::NodeId;
 use openraft::{LogState, OptionalSend, RaftLogReader, StorageIOError, storage::LogFlushed, storage::RaftLogStorage};
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::sync::oneshot;
@@ -20,6 +24,7 @@ use tokio::sync::oneshot;
 use crate::{
     disk::{Disk, Done, Tree},
     types::{Entry, LogId, StorageError, TypeConfig, Vote},
+    unsynced::Unsynced,
     witness::Witness,
 };
 
@@ -41,13 +46,28 @@ pub(crate) struct LogStore {
     disk: Arc<dyn Disk>,
     /// Told of what became durable, on the thread that makes it so.
     witness: Option<Arc<Mutex<Witness>>>,
+    node_id: NodeId,
+    /// Whether this node leads, as its vote says: what is appended then is its own.
+    leads: Arc<AtomicBool>,
+    unsynced: Unsynced,
 }
 
 const UNPOISONED: &str = "nothing panics while it holds the witness";
 
 impl LogStore {
-    pub(crate) fn new(disk: Arc<dyn Disk>, witness: Option<Witness>) -> Self {
-        Self { disk, witness: witness.map(|witness| Arc::new(Mutex::new(witness))) }
+    pub(crate) fn new(disk: Arc<dyn Disk>, witness: Option<Witness>, node_id: NodeId) -> Self {
+        Self {
+            disk,
+            witness: witness.map(|witness| Arc::new(Mutex::new(witness))),
+            node_id,
+            leads: Arc::default(),
+            unsynced: Unsynced::default(),
+        }
+    }
+
+    /// What this node appended as leader, and is not on its disk yet.
+    pub(crate) fn unsynced(&self) -> Unsynced {
+        self.unsynced.clone()
     }
 
     /// The last entry that was purged, from which a snapshot must take over.
@@ -82,18 +102,18 @@ impl LogStore {
         }));
     }
 
-    /// Writes entries; the last of them.
-    fn write_entries(&self, entries: impl IntoIterator<Item = Entry>) -> io::Result<Option<LogId>> {
-        let (mut cells, mut last) = (Vec::new(), None);
+    /// Writes entries; the first and the last of them.
+    fn write_entries(&self, entries: impl IntoIterator<Item = Entry>) -> io::Result<Option<(LogId, LogId)>> {
+        let (mut cells, mut ends) = (Vec::new(), None);
         for entry in entries {
             let index = entry.log_id.index;
             for (piece, bytes) in (0u16..).zip(encode(&index.to_be_bytes(), &entry)?.chunks(PIECE_BYTES)) {
                 cells.push((key(index, piece).to_vec(), Some(bytes.to_vec())));
             }
-            last = Some(entry.log_id);
+            ends = ends.map_or(Some((entry.log_id, entry.log_id)), |(first, _)| Some((first, entry.log_id)));
         }
         self.disk.write(Tree::Log, cells)?;
-        Ok(last)
+        Ok(ends)
     }
 
     /// Removes the cells from `start` on, those from `end` on left out.
@@ -199,9 +219,14 @@ impl RaftLogStorage<TypeConfig> for LogStore {
     }
 
     async fn save_vote(&mut self, vote: &Vote) -> Result<(), StorageError> {
+        self.leads.store(false, Ordering::Release);
         self.set_mark(VOTE, vote).map_err(writing)?;
         let vote = *vote;
-        self.synced(move |witness| witness.note(Some(vote), None)).await.map_err(writing)
+        // Everything appended before is durable then too.
+        self.synced(move |witness| witness.note(Some(vote), None)).await.map_err(writing)?;
+        let leads = vote.committed && vote.leader_id.voted_for() == Some(self.node_id);
+        self.leads.store(leads, Ordering::Release);
+        Ok(())
     }
 
     /// The vote as it binds this node, without what came of it: nobody leads on after a restart. openraft would resume
@@ -230,8 +255,18 @@ impl RaftLogStorage<TypeConfig> for LogStore {
         I: IntoIterator<Item = Entry> + OptionalSend,
         I::IntoIter: OptionalSend,
     {
-        let last = self.write_entries(entries).map_err(writing)?;
-        self.sync(move |witness| witness.note(None, last), Box::new(|result| callback.log_io_completed(result)));
+        self.unsynced.check().map_err(writing)?;
+        let ends = self.write_entries(entries).map_err(writing)?;
+        let note = move |witness: &mut Witness| witness.note(None, ends.map(|(_, last)| last));
+        let Some((first, _)) = ends.filter(|_| self.leads.load(Ordering::Acquire)) else {
+            self.sync(note, Box::new(|result| callback.log_io_completed(result)));
+            return Ok(());
+        };
+        // The followers write them meanwhile.
+        let unsynced = self.unsynced();
+        unsynced.begin(first.index);
+        self.sync(note, Box::new(move |result| unsynced.end(first.index, result)));
+        callback.log_io_completed(Ok(()));
         Ok(())
     }
 

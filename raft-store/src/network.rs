@@ -1,6 +1,6 @@
 //! openraft's RPCs over our [`Transport`].
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use autoradio_machine::NodeId;
 use bytes::Bytes;
@@ -19,13 +19,14 @@ use crate::{
     RpcKind, Transport, TransportError,
     full::FullPeers,
     handover::Chosen,
-    types::{Peer, TypeConfig},
+    types::{LogId, Peer, TypeConfig},
+    unsynced::Unsynced,
 };
 
 /// The format of payloads between nodes.
 const FORMAT: u8 = 1;
 /// How long a node that could not be reached is left alone.
-const BACKOFF: std::time::Duration = std::time::Duration::from_millis(200);
+const BACKOFF: Duration = Duration::from_millis(200);
 
 type RpcError<E> = RPCError<NodeId, Peer, RaftError<NodeId, E>>;
 
@@ -34,6 +35,7 @@ pub(crate) struct Network {
     pub(crate) transport: Arc<dyn Transport>,
     pub(crate) chosen: Chosen,
     pub(crate) full_peers: FullPeers,
+    pub(crate) unsynced: Unsynced,
 }
 
 /// The way to one node.
@@ -43,6 +45,7 @@ pub(crate) struct Connection {
     transport: Arc<dyn Transport>,
     chosen: Chosen,
     full_peers: FullPeers,
+    unsynced: Unsynced,
     /// Whether the node said of late that it has no room.
     full: bool,
 }
@@ -57,6 +60,7 @@ impl RaftNetworkFactory<TypeConfig> for Network {
             transport: self.transport.clone(),
             chosen: self.chosen.clone(),
             full_peers: self.full_peers.clone(),
+            unsynced: self.unsynced.clone(),
             full: false,
         }
     }
@@ -86,6 +90,13 @@ impl Connection {
         }
         self.full = full;
         self.full_peers.set(self.target, full);
+    }
+
+    /// What a follower may take for committed, of what openraft does: this node's disk is waited for, and where it is too
+    /// slow the follower is told with a later message.
+    async fn committed(&self, committed: Option<LogId>, limit: Duration) -> Option<LogId> {
+        let durable = tokio::time::timeout(limit, self.unsynced.settled(committed?.index)).await;
+        committed.filter(|_| matches!(durable, Ok(Ok(()))))
     }
 
     async fn call<Q, A, E>(&self, kind: RpcKind, request: &Q, option: &RPCOption) -> Result<A, RpcError<E>>
@@ -119,6 +130,7 @@ impl RaftNetwork<TypeConfig> for Connection {
             // Whether it has room again is asked with little.
             rpc.entries.truncate(1);
         }
+        rpc.leader_commit = self.committed(rpc.leader_commit, option.hard_ttl() / 4).await;
         let answer = self.call(RpcKind::Append, &rpc, &option).await?;
         let Some(last) = rpc.entries.last().map(|entry| entry.log_id) else { return Ok(answer) };
         match answer {

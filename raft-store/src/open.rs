@@ -113,8 +113,9 @@ pub(crate) fn logs(
     dir: &Path,
     storage: Storage,
     witness: Option<Witness>,
+    node_id: NodeId,
 ) -> Result<(LogStore, Snapshots), StoreError> {
-    let (log, snapshots) = (LogStore::new(storage.disk, witness), Snapshots::new(storage.files));
+    let (log, snapshots) = (LogStore::new(storage.disk, witness, node_id), Snapshots::new(storage.files));
     log.check().map_err(|error| fault(dir, error))?;
     Ok((log, snapshots))
 }
@@ -145,7 +146,7 @@ pub(crate) fn state(
         })?;
         Ok((meta, machine))
     };
-    Ok(StateMachine::new(kept.map(machine).transpose()?, snapshots.clone(), observer))
+    Ok(StateMachine::new(kept.map(machine).transpose()?, snapshots.clone(), observer, log.unsynced()))
 }
 
 pub(crate) fn config(options: &Options, identity: &Identity) -> Config {

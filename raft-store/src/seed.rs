@@ -90,7 +90,7 @@ impl Consensus {
         let (of, who) = (Options::new(dir.to_owned()), identity.clone());
         let opened = tokio::task::spawn_blocking(move || {
             let Folder { storage, witness, space: _, flusher } = open::folder(&of, &who)?;
-            let (log, snapshots) = open::logs(&of.dir, storage, Some(witness))?;
+            let (log, snapshots) = open::logs(&of.dir, storage, Some(witness), who.node_id)?;
             let state = open::state(&of.dir, &log, &snapshots, Arc::new(Nobody))?;
             Ok::<_, StoreError>(((log, state), flusher))
         });

@@ -49,8 +49,9 @@ impl SledDisk {
         let flush = db.clone();
         let mut blobs = Blobs::of(dir.join("blobs"));
         let mut sync = move || {
+            let before = blobs.names()?;
             flush.flush().map_err(io::Error::other)?;
-            blobs.sync()?;
+            blobs.sync(before)?;
             file.sync_data()
         };
         let tree = |name: &str| db.open_tree(name).map_err(|e| damaged(dir, &e));

@@ -17,6 +17,7 @@ use crate::{
     applied::Applied,
     snapshot::{Kept, Snapshots},
     types::{Entry, LogId, Membership, Outcome, Reply, Snapshot, SnapshotMeta, StorageError, TypeConfig},
+    unsynced::Unsynced,
 };
 
 /// The machine, readable from anywhere; only openraft's task writes.
@@ -30,6 +31,7 @@ pub(crate) struct StateMachine {
     membership: Membership,
     snapshots: Snapshots,
     observer: Arc<dyn Observer>,
+    unsynced: Unsynced,
 }
 
 const UNPOISONED: &str = "nothing panics while it holds the machine";
@@ -39,6 +41,7 @@ impl StateMachine {
         kept: Option<(SnapshotMeta, Machine)>,
         snapshots: Snapshots,
         observer: Arc<dyn Observer>,
+        unsynced: Unsynced,
     ) -> Self {
         let (meta, machine) = kept.unwrap_or_default();
         let index = meta.last_log_id.map_or(0, |id| id.index);
@@ -52,6 +55,7 @@ impl StateMachine {
             membership: meta.last_membership,
             snapshots,
             observer,
+            unsynced,
         }
     }
 
@@ -137,6 +141,11 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
         I: IntoIterator<Item = Entry> + OptionalSend,
         I::IntoIter: OptionalSend,
     {
+        let entries: Vec<_> = entries.into_iter().collect();
+        if let Some(last) = entries.last() {
+            let settled = self.unsynced.settled(last.log_id.index).await;
+            settled.map_err(|error| StorageIOError::write_logs(AnyError::new(&error)))?;
+        }
         self.apply_all(entries)
     }
 

@@ -24,7 +24,7 @@ impl StoreBuilder<TypeConfig, LogStore, StateMachine, tempfile::TempDir> for Bui
         let identity = Identity { cluster_id: 1, node_id: 1 };
         let opened = open::folder(&options, &identity).expect("an empty folder opens");
         let (log, snapshots) =
-            open::logs(&options.dir, opened.storage, Some(opened.witness)).expect("an empty log can be read");
+            open::logs(&options.dir, opened.storage, Some(opened.witness), 1).expect("an empty log can be read");
         let state = open::state(&options.dir, &log, &snapshots, Arc::new(Nobody)).expect("an empty state can be read");
         Ok((folder, log, state))
     }

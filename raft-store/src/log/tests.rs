@@ -1,7 +1,14 @@
-use openraft::{CommittedLeaderId, EntryPayload};
+use std::{pin::pin, time::Duration};
+
+use openraft::{CommittedLeaderId, EntryPayload, storage::RaftLogStorageExt};
 
 use super::*;
-use crate::{sled_disk::SledDisk, types::Payload, witness::Seen};
+use crate::{
+    disk::{Cell, Visit},
+    sled_disk::SledDisk,
+    types::Payload,
+    witness::Seen,
+};
 
 fn entry(index: u64, bytes: usize) -> Entry {
     let log_id = LogId::new(CommittedLeaderId::new(1, 1), index);
@@ -9,7 +16,7 @@ fn entry(index: u64, bytes: usize) -> Entry {
 }
 
 fn open(folder: &tempfile::TempDir) -> LogStore {
-    LogStore::new(Arc::new(SledDisk::open(&folder.path().join("log"), true).unwrap().0), None)
+    LogStore::new(Arc::new(SledDisk::open(&folder.path().join("log"), true).unwrap().0), None, 1)
 }
 
 #[tokio::test]
@@ -69,4 +76,71 @@ fn a_log_is_whole_or_it_says_what_is_missing() {
     let other = log.disk.get(Tree::Log, &key(6, 0)).unwrap();
     log.disk.write(Tree::Log, vec![(key(5, 0).to_vec(), other)]).unwrap();
     assert!(complaint(&Seen::default()).contains("checksum"));
+}
+
+/// A disk whose syncs take as long as they are held.
+struct Slow {
+    disk: SledDisk,
+    held: Mutex<Option<Vec<Done>>>,
+}
+
+impl Slow {
+    fn hold(&self) {
+        *self.held.lock().unwrap() = Some(Vec::new());
+    }
+
+    fn let_go(&self) {
+        self.held.lock().unwrap().take().into_iter().flatten().for_each(|done| self.disk.sync(done));
+    }
+}
+
+impl Disk for Slow {
+    fn get(&self, tree: Tree, key: &[u8]) -> io::Result<Option<Vec<u8>>> {
+        self.disk.get(tree, key)
+    }
+
+    fn scan(&self, tree: Tree, start: &[u8], end: &[u8], visit: &mut Visit<'_>) -> io::Result<()> {
+        self.disk.scan(tree, start, end, visit)
+    }
+
+    fn last_key(&self, tree: Tree) -> io::Result<Option<Vec<u8>>> {
+        self.disk.last_key(tree)
+    }
+
+    fn write(&self, tree: Tree, cells: Vec<Cell>) -> io::Result<()> {
+        self.disk.write(tree, cells)
+    }
+
+    fn sync(&self, done: Done) {
+        match self.held.lock().unwrap().as_mut() {
+            Some(held) => held.push(done),
+            None => self.disk.sync(done),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_follower_waits_for_its_disk_and_what_a_leader_appends_settles_when_it_is_durable() {
+    let folder = tempfile::tempdir().unwrap();
+    let disk = SledDisk::open(&folder.path().join("log"), true).unwrap().0;
+    let slow = Arc::new(Slow { disk, held: Mutex::default() });
+    let mut log = LogStore::new(slow.clone(), None, 1);
+    let soon = Duration::from_millis(20);
+
+    log.save_vote(&Vote::new_committed(1, 2)).await.unwrap();
+    slow.hold();
+    {
+        let mut append = pin!(log.blocking_append([entry(1, 1)]));
+        assert!(tokio::time::timeout(soon, append.as_mut()).await.is_err(), "node 2 leads");
+        slow.let_go();
+        append.await.unwrap();
+    }
+
+    log.save_vote(&Vote::new_committed(2, 1)).await.unwrap();
+    slow.hold();
+    log.blocking_append([entry(2, 1), entry(3, 1)]).await.unwrap();
+    log.unsynced().settled(1).await.unwrap();
+    assert!(tokio::time::timeout(soon, log.unsynced().settled(2)).await.is_err());
+    slow.let_go();
+    log.unsynced().settled(3).await.unwrap();
 }

@@ -84,15 +84,16 @@ impl Admin {
             let Member { name, client_urls, .. } = started(id, place);
             let update =
                 MemberUpdate { id, name: Some(name), client_urls: Some(client_urls), ..MemberUpdate::default() };
-            self.surely(Command::MemberUpdate(update)).await;
+            // The new node's own word: it does not give up, unless it was removed meanwhile.
+            let _refused = self.until_known(Command::MemberUpdate(update)).await;
         }
         self.order(Order::Over);
     }
 
     /// Removes a member.
     pub(crate) async fn remove(mut self, id: NodeId, place: usize) {
-        let gone = self.surely(Command::MemberRemove { id }).await;
-        if matches!(gone, Some(Ok(_) | Err(Refusal::MemberNotFound))) {
+        let gone = self.until_known(Command::MemberRemove { id }).await;
+        if matches!(gone, Ok(_) | Err(Refusal::MemberNotFound)) {
             self.order(Order::Stop { place, id });
         }
         self.order(Order::Over);
@@ -111,6 +112,15 @@ impl Admin {
             sleep(Duration::from_millis(self.dice.within(50..=400))).await;
         }
         None
+    }
+
+    /// Tries until it is carried out or refused.
+    async fn until_known(&mut self, command: Command) -> Result<Response, Refusal> {
+        loop {
+            if let Some(result) = self.surely(command.clone()).await {
+                return result;
+            }
+        }
     }
 
     async fn member_at(&mut self, url: &str) -> Option<NodeId> {
