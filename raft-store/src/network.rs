@@ -174,3 +174,42 @@ impl RaftNetwork<TypeConfig> for Connection {
         Backoff::new(std::iter::repeat(BACKOFF))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use openraft::CommittedLeaderId;
+
+    use super::*;
+    use crate::BoxFuture;
+
+    struct Nowhere;
+
+    impl Transport for Nowhere {
+        fn call(
+            &self,
+            target: NodeId,
+            _: String,
+            _: RpcKind,
+            _: Bytes,
+            timeout: Duration,
+        ) -> BoxFuture<'_, Result<Bytes, TransportError>> {
+            Box::pin(async move { Err(TransportError::Timeout { target, timeout }) })
+        }
+    }
+
+    #[tokio::test]
+    async fn no_follower_hears_that_something_is_committed_before_it_is_on_the_leaders_disk() {
+        let unsynced = Unsynced::default();
+        let (transport, chosen, full_peers) = (Arc::new(Nowhere), Chosen::default(), FullPeers::default());
+        let mut network = Network { transport, chosen, full_peers, unsynced: unsynced.clone() };
+        let connection = network.new_client(2, &Peer::default()).await;
+        let id = |index| Some(LogId::new(CommittedLeaderId::new(1, 1), index));
+        let limit = Duration::from_millis(5);
+        unsynced.begin(5);
+        assert_eq!(connection.committed(id(4), limit).await, id(4));
+        assert_eq!(connection.committed(id(5), limit).await, None);
+        unsynced.end(5, Ok(()));
+        assert_eq!(connection.committed(id(5), limit).await, id(5));
+        assert_eq!(connection.committed(None, limit).await, None);
+    }
+}

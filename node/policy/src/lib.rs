@@ -4,7 +4,7 @@ pub mod answer;
 pub mod balance;
 pub mod chunked;
 pub mod compaction;
-mod dice;
+pub mod dice;
 pub mod dns;
 #[cfg(test)]
 mod example;

@@ -7,9 +7,10 @@ use std::{
 
 use autoradio_check::{Change, Revision, Watched};
 use autoradio_machine::{Event, EventKind, LogIndex, Machine};
+use autoradio_policy::dice::mix;
 use autoradio_store::Observer;
 
-use crate::{client::KEYS, dice::mix, findings::Findings, net::UNPOISONED};
+use crate::{client::KEYS, findings::Findings, net::UNPOISONED};
 
 /// What all nodes together have applied.
 #[derive(Default)]

@@ -2,7 +2,7 @@
 
 use std::fmt::Debug;
 
-use crate::dice::mix;
+use autoradio_policy::dice::mix;
 
 /// Folds events into a hash; prints them where asked to.
 #[derive(Debug)]
