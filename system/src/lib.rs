@@ -3,6 +3,7 @@
 //! Everything here drives the released binaries and Debian's programs from outside, as their users do. A failed
 //! expectation panics with what was seen: this crate is for tests.
 
+mod ask;
 mod cluster;
 mod decode;
 mod encoder;
@@ -10,11 +11,14 @@ mod listener;
 mod testbed;
 mod wait;
 mod whole;
+mod writer;
 
-pub use cluster::{Cluster, Credentials};
+pub use ask::Credentials;
+pub use cluster::Cluster;
 pub use decode::{Packet, decoder_complaints, mpv_complaints, packets};
 pub use encoder::{Encoding, FfmpegLoop, RawSource};
 pub use listener::Recording;
 pub use testbed::{Host, Job, Testbed, program};
 pub use wait::wait_until;
 pub use whole::whole_frames_len;
+pub use writer::Writer;

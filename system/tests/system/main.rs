@@ -7,4 +7,5 @@ mod demo;
 mod encoders;
 mod failover;
 mod icecast;
+mod membership;
 mod names;
