@@ -91,7 +91,7 @@ fn read(dir: &Path) -> Result<Option<Note>, StoreError> {
 
 /// Moves everything but the note.
 fn carry(dir: &Path, to: &Path) -> io::Result<()> {
-    fs::create_dir_all(to)?;
+    files::private_folder(to)?;
     for entry in fs::read_dir(dir)? {
         let entry = entry?;
         if entry.file_name() != FILE {

@@ -75,8 +75,8 @@ pub enum StoreError {
     /// Damaged, and moved aside: what is left in its place is for another node.
     #[error(
         "{dir} was damaged ({reason}) and has been moved to {moved_to}; it must not run again as node {node_id:x}, which \
-         may have forgotten what it promised. Remove that node from the cluster, on another node: etcdctl member remove \
-         {node_id:x}; then join anew, here: autoradio-node join HOST"
+         may have forgotten what it promised. Remove that node from the cluster, on another node: radioctl node remove \
+         {node_id:x} (or etcdctl member remove {node_id:x}); then join anew, here: autoradio-node join HOST"
     )]
     MovedAside {
         /// The folder.

@@ -2,7 +2,7 @@
 //!
 //! openraft takes a write that fails for the end. So a follower that has no room takes nothing but the heartbeat out of an
 //! append, and says that it has what came before; the leader notes it, and asks again with one entry at a time until that
-//! is taken. A leader without room hands on to a voter that has some, and refuses changes meanwhile.
+//! is taken. A leader without room hands on to a voter that has some, if a majority has, and refuses changes meanwhile.
 
 use std::{
     collections::BTreeSet,
@@ -62,6 +62,17 @@ fn refusal(status: &RaftStatus, own: Space, full: &BTreeSet<NodeId>) -> Option<C
     })
 }
 
+/// Whom a leader without room hands on to. Nobody, where a majority would have none all the same: a new leader serves reads
+/// only after an entry of its own is committed, which could not be; the old one goes on serving them.
+fn successor(status: &RaftStatus, full: &BTreeSet<NodeId>) -> Option<NodeId> {
+    let with_room = status.voters.iter().copied().filter(|id| *id != status.node_id && !full.contains(id));
+    let majority = status.voters.len() / 2 + 1;
+    if with_room.clone().count() < majority {
+        return None;
+    }
+    with_room.max_by_key(|id| status.matched.get(id).copied())
+}
+
 impl Consensus {
     /// The room on this node's disk.
     #[must_use]
@@ -111,9 +122,7 @@ impl Consensus {
                 if now.role != Role::Leader || !consensus.space().full || soon || now.fatal.is_some() {
                     continue;
                 }
-                let full = consensus.full_peers.now();
-                let others = now.voters.iter().copied().filter(|id| *id != now.node_id && !full.contains(id));
-                let Some(target) = others.max_by_key(|id| now.matched.get(id).copied()) else { continue };
+                let Some(target) = successor(&now, &consensus.full_peers.now()) else { continue };
                 tried = Some(Instant::now());
                 match consensus.hand_over(Some(target), HAND_ON_LIMIT).await {
                     Ok(leader) => tracing::info!("the disk is full; {leader:x} leads now"),
@@ -138,5 +147,17 @@ mod tests {
         assert!(refusal(&status, full, &BTreeSet::new()).is_some());
         let follower = RaftStatus { role: Role::Follower, ..status };
         assert!(refusal(&follower, full, &[2, 3].into()).is_none());
+    }
+
+    #[test]
+    fn a_full_leader_hands_on_only_where_changes_can_be_taken_then() {
+        let matched = [(2, 7), (3, 9), (4, 8)].into();
+        let status = |voters: Vec<NodeId>| RaftStatus { node_id: 1, voters, matched, ..RaftStatus::default() };
+        let three = status(vec![1, 2, 3]);
+        assert_eq!(successor(&three, &BTreeSet::new()), Some(3), "who has most");
+        assert_eq!(successor(&three, &[2].into()), None, "reads would stop, and no change would be taken");
+        let five = RaftStatus { voters: vec![1, 2, 3, 4, 5], ..three };
+        assert_eq!(successor(&five, &[3].into()), Some(4));
+        assert_eq!(successor(&RaftStatus { voters: vec![1], ..five }, &BTreeSet::new()), None);
     }
 }

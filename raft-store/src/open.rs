@@ -56,7 +56,7 @@ pub(crate) struct Folder {
 pub(crate) fn folder(options: &Options, identity: &Identity) -> Result<Folder, StoreError> {
     let dir = &options.dir;
     let io_error = |source| StoreError::Io { what: format!("making {}", dir.display()), source };
-    std::fs::create_dir_all(dir).map_err(io_error)?;
+    files::private_folder(dir).map_err(io_error)?;
     let found = identity::lives_or(dir, identity)?;
     if let Some(Identity { cluster_id, node_id }) = found.clone().filter(|found| found != identity) {
         return Err(StoreError::Foreign { dir: dir.clone(), node_id, cluster_id });

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::{
-    cluster::Credentials,
+    ask::Credentials,
     testbed::{Host, Job, Testbed, program},
 };
 

@@ -5,12 +5,15 @@ use std::{
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
     sync::atomic::{AtomicU32, Ordering},
+    time::Duration,
 };
+
+use crate::wait::wait_until;
 
 /// A host of the testbed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Host {
-    /// A node's host, 1 to 3.
+    /// A node's host, from 1 on.
     Node(usize),
     /// The host that encoders and players run on.
     Client,
@@ -153,6 +156,21 @@ impl Job {
     pub(crate) fn signal(&self, signal: &str) {
         let group = format!("-{}", self.child.id());
         let _ = Command::new("kill").args([signal, "--", &group]).stderr(Stdio::null()).status();
+    }
+
+    /// The process' id: of the program itself, which took the place of `scripts/testbed`.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Waits until it has ended by itself; its exit code.
+    ///
+    /// # Panics
+    /// When it has not ended within `limit`.
+    pub fn wait_exit(&mut self, limit: Duration) -> i32 {
+        let ended = || self.child.try_wait().expect("a child can be waited for");
+        wait_until("the program's end", limit, ended).0.code().unwrap_or(-1)
     }
 
     /// Kills it at once, with its children (`kill -9`).

@@ -97,6 +97,11 @@ fn node_problems(view: &ClusterView, id: NodeId, problems: &mut Vec<String>) {
         Err(Unfit::Drained | Unfit::Unknown) | Ok(()) => {}
     }
     let Some(heard) = view.loads.get(&id).filter(|_| is_alive(view, id)) else { return };
+    if heard.load.disk_full {
+        problems.push(format!(
+            "{who}'s disk is full: it takes no changes until there is room below its data folder; its streams go on."
+        ));
+    }
     let icecast = heard.load.icecast.as_str();
     if !matches!(icecast, "" | "off" | "running") {
         problems.push(format!("Icecast on {who} is not running: {icecast}. The node's own port serves all the same."));
@@ -150,10 +155,12 @@ mod tests {
         it.load(4).ready = false;
         it.member(1).public.max_clients = 10;
         it.load(1).listeners = 10;
+        it.load(1).disk_full = true;
         let found = health(&it.view);
         assert_eq!((found.word, found.survival.can_lose), (HealthWord::Degraded, 0));
         insta::assert_snapshot!(found.problems.join("\n"), @r##"
         host1 gets no new listeners: it has as many listeners as --max-clients allows. Raise the limit there or add a node.
+        host1's disk is full: it takes no changes until there is room below its data folder; its streams go on.
         host2 was not heard for 38 s. Start autoradio-node there, or remove it if it is gone for good.
         Icecast on host3 is not running: crashed, again in 8 s. The node's own port serves all the same.
         host4 is not ready: it is starting, catching up or stopping.

@@ -50,6 +50,9 @@ pub struct Load {
     pub icecast: String,
     /// Whether the node is ready for listeners (fronts bound, caught up, not stopping).
     pub ready: bool,
+    /// Whether it takes no changes for want of room on its disk.
+    #[serde(default)]
+    pub disk_full: bool,
     /// Each mount that this node holds a log of.
     pub mounts: BTreeMap<MountName, MountLoad>,
 }

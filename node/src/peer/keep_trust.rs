@@ -1,8 +1,8 @@
 //! Keeps this node's certificate fresh, the CA's key on voters, and a plain cluster's change to TLS going.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
-use autoradio_machine::{Command, NodeId, TlsChange, TrustCommand};
+use autoradio_machine::{Command, NodeId, TlsChange, TrustCommand, hex_id};
 use rcgen::KeyPair;
 use rustls_pki_types::CertificateDer;
 use tokio_util::sync::CancellationToken;
@@ -68,6 +68,18 @@ fn next_step(now: &Picture) -> Option<Step> {
     (now.is_voter && !now.has_authority).then_some(Step::Authority)
 }
 
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Certificate(None) => f.write_str("get a certificate"),
+            Self::Certificate(Some(node)) => write!(f, "get a certificate, from node {} first", hex_id(*node)),
+            Self::Authority => f.write_str("get the CA's key"),
+            Self::EndChange(_) => f.write_str("say that all speak TLS"),
+            Self::RefusePlain => f.write_str("refuse plain connections"),
+        }
+    }
+}
+
 /// Why a step failed.
 #[derive(Debug, thiserror::Error)]
 enum StepError {
@@ -94,11 +106,11 @@ pub async fn keep_trust(raft: RaftHandle, stop: CancellationToken) {
                 match done {
                     Ok(()) => {
                         backoff.reset();
-                        tracing::info!(?step, "trust between nodes: done");
+                        tracing::info!(%step, "trust between nodes: done");
                         Duration::ZERO
                     }
                     Err(error) => {
-                        tracing::warn!(?step, %error, "trust between nodes: not done yet; trying again");
+                        tracing::warn!(%step, %error, "trust between nodes: not done yet; trying again");
                         backoff.step()
                     }
                 }

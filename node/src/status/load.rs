@@ -50,6 +50,7 @@ pub fn gather(ctx: &Context, mounts: BTreeMap<MountName, MountLoad>) -> Load {
         applied_index: ctx.raft.status().applied_index,
         icecast: metrics.icecast.get().to_string(),
         ready: metrics.ready() && !ctx.stop.is_cancelled(),
+        disk_full: ctx.raft.space().full,
         mounts,
     }
 }

@@ -1,6 +1,9 @@
 //! Disks that are full, or fail.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
 
 use autoradio_machine::{Command, NodeId, PutRequest};
 use autoradio_store::{ConsensusError, StoreError};
@@ -124,6 +127,28 @@ async fn a_full_leader_hands_on_and_a_full_majority_refuses_until_there_is_room(
     for id in 1..=3 {
         all.cluster.wait_value(id, "a", "4").await;
     }
+    all.stop().await;
+}
+
+/// Who would follow could serve no reads: its own first entry would not be committed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_leader_that_fills_up_where_another_has_no_room_leads_on_and_serves_reads() {
+    let Some(all) = Disks::of(3).await else { return };
+    let leader = all.cluster.leader().await;
+    let follower = (1..=3).find(|id| *id != leader).unwrap();
+    all.leave(follower, MIB).await;
+    all.cluster.put("a", "1").await;
+    all.leave(leader, MIB).await;
+    // Longer than it takes to hand on.
+    let begun = Instant::now();
+    while begun.elapsed() < CALL {
+        let refused = all.cluster.node(leader).propose(&put("2"), CALL).await;
+        assert!(matches!(refused, Err(ConsensusError::NoSpace(_))), "{refused:?}");
+        all.cluster.node(leader).read_index(CALL).await.expect("a read");
+    }
+    all.leave(follower, ROOMY_BYTES).await;
+    eventually("now it hands on", || async { (all.cluster.leader().await != leader).then_some(()) }).await;
+    all.cluster.put("a", "3").await;
     all.stop().await;
 }
 

@@ -1,0 +1,184 @@
+//! Who is let in, and who is not: real processes, Debian's openssl, curl and etcdctl.
+
+use std::time::{Duration, SystemTime};
+
+use autoradio_system::{Cluster, Host, OwnCa, Writer, own_etc, wait_until};
+
+const SOON: Duration = Duration::from_secs(20);
+/// Without writes while a cluster changes to TLS: nothing is restarted, no leader changes.
+const CHANGED_MAX: Duration = Duration::from_secs(1);
+
+/// Runs a program on the client host; exit code, and all that it said.
+fn at_client(cluster: &Cluster, line: &[&str]) -> (i32, String) {
+    let output = cluster.testbed.exec(Host::Client, line);
+    let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    (output.status.code().unwrap_or(-1), text)
+}
+
+/// What `etcdctl member add` prints for the new member's environment.
+fn member_add(cluster: &Cluster, n: usize) -> Vec<String> {
+    let (name, url) = (format!("host{n}"), format!("--peer-urls=http://{}:2380", Host::Node(n).ip()));
+    let (code, out, err) = cluster.etcdctl(1, &["member", "add", &name, &url]);
+    assert_eq!(code, 0, "{out}{err}");
+    let variables = out.lines().filter(|line| line.starts_with("ETCD_")).map(|line| line.replace('"', ""));
+    std::iter::once("env".to_owned()).chain(variables).collect()
+}
+
+/// Three nodes by etcd's own words, without TLS.
+fn plain_cluster() -> Cluster {
+    let mut cluster = Cluster::idle(3, &["--icecast", "off"]);
+    cluster.run_by(1, ["env", "ETCD_INITIAL_CLUSTER=host1=http://10.77.0.1:2380"].map(str::to_owned).to_vec());
+    cluster.restart(1);
+    wait_until("a cluster of one", SOON, || (cluster.status(1)["quorum"] == true).then_some(()));
+    for n in [2, 3] {
+        let words = member_add(&cluster, n);
+        cluster.run_by(n, words);
+        cluster.restart(n);
+        cluster.wait_voters(1, n);
+    }
+    (1..=3).for_each(|n| assert!(cluster.log(n).contains("not encrypted"), "it warns: {}", cluster.log(n)));
+    cluster
+}
+
+/// Whether the peers' port of node `n` talks to who speaks HTTP/2 without TLS.
+fn talks_plain(cluster: &Cluster, n: usize) -> bool {
+    let url = format!("http://{}:2380/", Host::Node(n).ip());
+    let line = ["curl", "--silent", "--max-time", "3", "--http2-prior-knowledge", &url];
+    at_client(cluster, &line).0 == 0
+}
+
+/// What a call of the peers' service at host1, in host2's name, is answered with over TLS, with a certificate of `ca` or
+/// without.
+fn call_peer(cluster: &Cluster, method: &str, ca: Option<&OwnCa>) -> (i32, String) {
+    let url = format!("https://{}:2380/autoradio.peer.v1.{method}", Host::Node(1).ip());
+    let mut line = vec!["curl", "--silent", "--show-error", "--insecure", "--max-time", "3", "--http2", "--include"];
+    line.extend(["--header", "content-type: application/grpc", "--header", "te: trailers"]);
+    let status = cluster.status(2);
+    let id = |name: &str| cluster.member(2, name)["id"].as_str().unwrap_or_default().to_owned();
+    let says = [
+        format!("autoradio-cluster: {}", status["cluster_id"].as_str().unwrap_or_default()),
+        format!("autoradio-target: {}", id("host1")),
+        format!("autoradio-from: {}", id("host2")),
+    ];
+    line.extend(says.iter().flat_map(|header| ["--header", header.as_str()]));
+    let files = ca.map(|ca| [ca.path("eve.pem"), ca.path("eve.key")]);
+    if let Some([cert, key]) = &files {
+        line.extend(["--cert", cert, "--key", key]);
+    }
+    // An empty message in gRPC's frame.
+    let frame = cluster.testbed.folder("grpc").join("empty");
+    std::fs::write(&frame, [0; 5]).expect("a file in the testbed's folder");
+    let data = format!("@{}", frame.display());
+    line.extend(["--data-binary", &data, &url]);
+    at_client(cluster, &line)
+}
+
+#[test]
+#[ignore = "needs root and network namespaces"]
+fn a_plain_cluster_changes_to_tls_while_clients_write_and_then_refuses_all_others() {
+    let mut cluster = plain_cluster();
+    (1..=3).for_each(|n| assert!(talks_plain(&cluster, n), "as the administrator wanted it"));
+    let (code, _, said) = cluster.radioctl(1, &["token", "create"]);
+    assert!(code == 1 && said.contains("radioctl cluster secure"), "{code} {said}");
+    let writer = Writer::start(&cluster.testbed, &[1, 2, 3].map(Host::Node));
+    let since = SystemTime::now();
+    let said = cluster.radioctl_well(2, &["cluster", "secure"]);
+    assert!(said.contains("All 3 nodes speak TLS"), "{said}");
+    for n in 1..=3 {
+        wait_until("plain connections are refused", SOON, || (!talks_plain(&cluster, n)).then_some(()));
+    }
+    writer.wait_more(40);
+    let gap = writer.longest_gap(since);
+    println!("the change to TLS: no write for {gap:?} at most");
+    assert!(gap < CHANGED_MAX, "{gap:?}");
+
+    // TLS 1.2 is no way in, nor is another CA's certificate; without one, nothing but joining is answered.
+    let peer = format!("{}:2380", Host::Node(1).ip());
+    let (code, said) = at_client(&cluster, &["timeout", "3", "openssl", "s_client", "-tls1_2", "-connect", &peer]);
+    assert!(code != 0 && said.contains("alert protocol version"), "{code} {said}");
+    let eve = OwnCa::make(&cluster.testbed.folder("eve"));
+    eve.certify("eve", "DNS:host2");
+    let (code, said) = call_peer(&cluster, "Peer/Raft", Some(&eve));
+    // curl hears of it when it reads, when it writes, or in the handshake.
+    assert!([35, 55, 56].contains(&code) && !said.contains("grpc-status"), "another CA's: {code} {said}");
+    let (code, said) = call_peer(&cluster, "Peer/Raft", None);
+    assert!(code == 0 && said.contains("grpc-status: 16"), "without a certificate: {code} {said}");
+    let (code, said) = call_peer(&cluster, "Join/Join", None);
+    assert!(code == 0 && !said.contains("grpc-status: 16"), "joining is asked without one: {code} {said}");
+    cluster.wait_log(1, "a connection to the peers' port was refused");
+
+    // What stands in its environment may stay as it is: it comes back by TLS, and warns no more.
+    assert_eq!(cluster.terminate(1), 0);
+    cluster.restart(1);
+    wait_until("host1 is back", SOON, || (cluster.status(1)["health"] == "healthy").then_some(()));
+    assert!(!cluster.log(1).contains("not encrypted"), "{}", cluster.log(1));
+    assert!(!talks_plain(&cluster, 1));
+    let _ = cluster.token_file(3, "after");
+}
+
+/// etcdctl on the client host over TLS, with a certificate of `ca` for `name` or without.
+fn etcdctl_tls(cluster: &Cluster, ca: &OwnCa, name: Option<&str>, words: &[&str]) -> (i32, String) {
+    let cacert = ca.path("ca.pem");
+    let mut line = vec!["env", "ETCDCTL_API=3", "etcdctl", "--endpoints=https://10.77.0.1:2379", "--cacert", &cacert];
+    line.extend(["--command-timeout=3s", "--dial-timeout=2s"]);
+    let files = name.map(|name| [ca.path(&format!("{name}.pem")), ca.path(&format!("{name}.key"))]);
+    if let Some([cert, key]) = &files {
+        line.extend(["--cert", cert, "--key", key]);
+    }
+    line.extend(words);
+    at_client(cluster, &line)
+}
+
+/// The serial number of the certificate that the client port shows.
+fn serial_shown(cluster: &Cluster) -> String {
+    let script = "openssl s_client -connect 10.77.0.1:2379 </dev/null 2>/dev/null | openssl x509 -noout -serial";
+    at_client(cluster, &["timeout", "5", "bash", "-c", script]).1
+}
+
+#[test]
+#[ignore = "needs root and network namespaces"]
+fn certificates_of_ones_own_ca_in_etc_autoradio_are_demanded_shown_and_renewed() {
+    const REACHED_AT: &str = "DNS:localhost,DNS:host1,IP:127.0.0.1,IP:10.77.0.1";
+    let mut cluster = Cluster::idle(1, &["--icecast", "off", "--listen-client-urls", "https://0.0.0.0:2379"]);
+    let etc = cluster.testbed.folder("etc1");
+    let (ca, eve) = (OwnCa::make(&cluster.testbed.folder("ca")), OwnCa::make(&cluster.testbed.folder("eve")));
+    ca.certify("host1", REACHED_AT);
+    ca.certify("anna", "DNS:anna");
+    eve.certify("eve", "DNS:eve");
+    std::fs::copy(eve.path("eve.pem"), ca.path("eve.pem")).expect("a copy");
+    std::fs::copy(eve.path("eve.key"), ca.path("eve.key")).expect("a copy");
+    ca.install("host1", &etc);
+    cluster.run_by(1, own_etc(&etc, ""));
+    cluster.found();
+
+    let (code, said) = etcdctl_tls(&cluster, &ca, Some("anna"), &["put", "k", "v"]);
+    assert!(code == 0 && said.contains("OK"), "{code} {said}");
+    for stranger in [None, Some("eve")] {
+        let (code, said) = etcdctl_tls(&cluster, &ca, stranger, &["put", "k", "w"]);
+        assert!(code != 0 && !said.contains("OK"), "{stranger:?}: {code} {said}");
+    }
+    let (code, said) = at_client(&cluster, &["curl", "--silent", "--max-time", "3", "http://10.77.0.1:2379/health"]);
+    assert!(code == 0 && said.contains("an HTTP request to an HTTPS server"), "no plain client: {code} {said}");
+    // radioctl finds the same files by itself; where they are not, it has no certificate to show.
+    let program = autoradio_system::program("radioctl").display().to_string();
+    let line = [program.as_str(), "--server", "host1", "status"];
+    let (code, out, err) = cluster.exec(1, &line);
+    assert_eq!(code, 0, "{out}{err}");
+    let cacert = ca.path("ca.pem");
+    let (code, said) = at_client(&cluster, &[&line[..], &["--cacert", &cacert]].concat());
+    assert!(code != 0, "radioctl without a certificate: {code} {said}");
+
+    // A renewed certificate is shown to who connects from then on, without a restart.
+    let (before, pid) = (serial_shown(&cluster), cluster.pid(1));
+    assert!(before.starts_with("serial="), "{before}");
+    ca.certify("host1", REACHED_AT);
+    ca.install("host1", &etc);
+    let (_, took) = wait_until("the new certificate", SOON, || {
+        let shown = serial_shown(&cluster);
+        (shown != before && shown.starts_with("serial=")).then_some(())
+    });
+    println!("a certificate that was exchanged is shown after {took:?}");
+    assert_eq!(cluster.pid(1), pid);
+    let (code, said) = etcdctl_tls(&cluster, &ca, Some("anna"), &["get", "k", "--print-value-only"]);
+    assert!(code == 0 && said.trim() == "v", "nobody else has written: {code} {said}");
+}
