@@ -1,9 +1,11 @@
 //! Certificates for nodes, from whoever has the CA's key; and the key itself, from voter to voter.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use autoradio_machine::NodeId;
-use autoradio_proto::peer::{CertifyReply, CertifyRequest, HandOverReply, HandOverRequest};
+use autoradio_policy::host::is_called;
+use autoradio_proto::peer::{CertifyReply, CertifyRequest, CertifyServerRequest, HandOverReply, HandOverRequest};
+use rcgen::KeyPair;
 use rustls_pki_types::CertificateDer;
 use tokio::time::timeout;
 use tonic::{Code, Status};
@@ -11,16 +13,20 @@ use tonic::{Code, Status};
 use super::{Lane, PeerError, Peers};
 use crate::{
     raft::RaftHandle,
-    trust::{Authority, CERTIFICATE_LIFE, Issued, KeyProof, PeerName, check_key, now_ms},
+    trust::{Authority, CERTIFICATE_LIFE, Issued, KeyProof, PeerName, TrustError, check_key, now_ms, sign_key},
 };
 
 /// How long one node is given to answer.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(3);
 
+fn authority(raft: &RaftHandle) -> Result<Arc<Authority>, Status> {
+    let authority = raft.peers().keyring().authority();
+    authority.ok_or_else(|| Status::unavailable("this node does not have the CA's key"))
+}
+
 /// Answers a request for a certificate. A node asks for itself, or for one that was added and has not started.
 pub(super) fn answer(raft: &RaftHandle, from: NodeId, request: &CertifyRequest) -> Result<CertifyReply, Status> {
-    let authority = raft.peers().keyring().authority();
-    let authority = authority.ok_or_else(|| Status::unavailable("this node does not have the CA's key"))?;
+    let authority = authority(raft)?;
     let members = raft.catalog().members;
     let Some(member) = members.get(&request.node_id) else {
         return Err(Status::not_found(format!("{:x} is not a member", request.node_id)));
@@ -40,6 +46,31 @@ pub(super) fn answer(raft: &RaftHandle, from: NodeId, request: &CertifyRequest) 
     issue(&authority, raft, request.node_id, &request.public_key)
 }
 
+/// Answers a member that asks for a certificate of its port for clients.
+pub(super) fn answer_server(
+    raft: &RaftHandle,
+    from: NodeId,
+    request: &CertifyServerRequest,
+) -> Result<CertifyReply, Status> {
+    let authority = authority(raft)?;
+    let members = raft.catalog().members;
+    let member = members.get(&from);
+    let member = member.ok_or_else(|| Status::permission_denied(format!("{from:x} is not a member")))?;
+    let proof = KeyProof { cluster_id: raft.cluster_id(), node_id: from, public_key: &request.public_key };
+    if !check_key(&proof, &request.key_proof) {
+        return Err(Status::permission_denied("the request is not signed with its key"));
+    }
+    let hosts: Vec<_> = request.hosts.iter().filter(|host| is_called(member, host)).cloned().collect();
+    if hosts.is_empty() {
+        let text = format!("{from:x} is known by none of these: {}", request.hosts.join(", "));
+        return Err(Status::permission_denied(text));
+    }
+    let issued = authority.issue_server(&hosts, &request.public_key, now_ms() / 1_000, CERTIFICATE_LIFE);
+    let issued = issued.map_err(|error| Status::invalid_argument(error.to_string()))?;
+    tracing::info!(node = %format_args!("{from:x}"), ?hosts, "gave a certificate for clients");
+    Ok(reply(issued, &authority))
+}
+
 /// Gives a certificate; whether it may was checked.
 pub(super) fn issue(
     authority: &Authority,
@@ -51,12 +82,16 @@ pub(super) fn issue(
     let issued = authority.issue(name, public_key, now_ms() / 1_000, CERTIFICATE_LIFE);
     let issued = issued.map_err(|error| Status::internal(error.to_string()))?;
     tracing::info!(node = %format_args!("{node_id:x}"), "gave a certificate");
-    Ok(CertifyReply {
+    Ok(reply(issued, authority))
+}
+
+fn reply(issued: Issued, authority: &Authority) -> CertifyReply {
+    CertifyReply {
         certificate: issued.certificate.to_vec().into(),
         ca: authority.certificate().to_vec().into(),
         not_before_s: issued.not_before_s,
         not_after_s: issued.not_after_s,
-    })
+    }
 }
 
 /// What a reply says.
@@ -74,8 +109,7 @@ pub(super) fn answer_hand_over(raft: &RaftHandle, from: NodeId, is_tls: bool) ->
     if !raft.status().voters.contains(&from) {
         return Err(Status::permission_denied(format!("{from:x} is no voter; voters alone have the CA's key")));
     }
-    let authority = raft.peers().keyring().authority();
-    let authority = authority.ok_or_else(|| Status::unavailable("this node does not have the CA's key"))?;
+    let authority = authority(raft)?;
     tracing::info!(to = %format_args!("{from:x}"), "handed the CA's key over to a voter");
     Ok(HandOverReply { ca_key: authority.key_pem().into_bytes().into() })
 }
@@ -83,7 +117,7 @@ pub(super) fn answer_hand_over(raft: &RaftHandle, from: NodeId, is_tls: bool) ->
 /// Why nobody gave what was asked for.
 #[derive(Debug, thiserror::Error)]
 #[error("no member could do it; the last said: {0}")]
-pub(super) struct NobodyDid(String);
+pub struct NobodyDid(String);
 
 /// Asks the members in turn, `first` of all.
 async fn ask_in_turn<T, F>(
@@ -135,6 +169,38 @@ pub(super) async fn certify(
         async move { client.certify(request).await }
     };
     ask_in_turn(peers, first, ask).await.map(|reply| read(reply.into_inner()))
+}
+
+/// Why this node has no certificate for clients.
+#[derive(Debug, thiserror::Error)]
+pub enum ServerCertificateError {
+    /// Nobody made one.
+    #[error(transparent)]
+    Nobody(#[from] NobodyDid),
+    /// No request could be made.
+    #[error(transparent)]
+    Trust(#[from] TrustError),
+}
+
+/// Has a certificate for a server of clients made for a key of this node's by one of the members, the leader first of all:
+/// the certificate, and the CA's.
+///
+/// # Errors
+/// [`ServerCertificateError`].
+pub async fn certify_server(
+    raft: &RaftHandle,
+    key: &KeyPair,
+    hosts: &[String],
+) -> Result<(Issued, CertificateDer<'static>), ServerCertificateError> {
+    let public_key = key.public_key_raw();
+    let proof = KeyProof { cluster_id: raft.cluster_id(), node_id: raft.node_id(), public_key };
+    let key_proof = sign_key(key, &proof)?.into();
+    let request = CertifyServerRequest { public_key: public_key.to_vec().into(), key_proof, hosts: hosts.to_vec() };
+    let ask = |mut client: super::Client| {
+        let request = request.clone();
+        async move { client.certify_server(request).await }
+    };
+    Ok(ask_in_turn(raft.peers(), raft.status().leader, ask).await.map(|reply| read(reply.into_inner()))?)
 }
 
 /// Asks the members for the CA's key, as a voter (PEM).

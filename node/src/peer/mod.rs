@@ -21,6 +21,7 @@ mod token_join;
 mod twins;
 
 pub use begin_tls::begin_tls;
+pub use certify::{NobodyDid, ServerCertificateError, certify_server};
 pub use connect::{MESSAGE_MAX_BYTES, PeerUrl, endpoint};
 pub use envelope::{CLUSTER_ID_MISMATCH, CallFrom, Envelope};
 pub use fabric_service::{BatchStream, FabricService};

@@ -4,9 +4,10 @@ use std::{sync::Arc, time::Duration};
 
 use autoradio_machine::{Command, NodeId};
 use autoradio_proto::peer::{
-    CertifyReply, CertifyRequest, HandOverReply, HandOverRequest, HeadReply, HeadRequest, KeepAliveReply,
-    KeepAliveRequest, LeaseLeftReply, LeaseLeftRequest, LoadReport, ProposeReply, ProposeRequest, RaftReply,
-    RaftRequest, ReadIndexReply, ReadIndexRequest, SetTitleReply, SetTitleRequest, SubscribeRequest, peer_server::Peer,
+    CertifyReply, CertifyRequest, CertifyServerRequest, HandOverReply, HandOverRequest, HeadReply, HeadRequest,
+    KeepAliveReply, KeepAliveRequest, LeaseLeftReply, LeaseLeftRequest, LoadReport, ProposeReply, ProposeRequest,
+    RaftReply, RaftRequest, ReadIndexReply, ReadIndexRequest, SetTitleReply, SetTitleRequest, SubscribeRequest,
+    peer_server::Peer,
 };
 use autoradio_store::{ConsensusError, RpcKind};
 use tokio_util::sync::CancellationToken;
@@ -125,6 +126,11 @@ impl Peer for PeerService {
     async fn certify(&self, request: Request<CertifyRequest>) -> Result<Response<CertifyReply>, Status> {
         let from = self.let_in(&request)?;
         certify::answer(&self.raft, from, &request.into_inner()).map(Response::new)
+    }
+
+    async fn certify_server(&self, request: Request<CertifyServerRequest>) -> Result<Response<CertifyReply>, Status> {
+        let from = self.let_in(&request)?;
+        certify::answer_server(&self.raft, from, &request.into_inner()).map(Response::new)
     }
 
     async fn hand_over(&self, request: Request<HandOverRequest>) -> Result<Response<HandOverReply>, Status> {

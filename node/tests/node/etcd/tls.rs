@@ -2,9 +2,11 @@
 
 use std::{net::SocketAddr, path::Path, sync::Arc};
 
+use autoradio_machine::{Command, TrustCommand};
 use autoradio_node::{
     daemon::{Node, Start},
     tls::{TlsFiles, provider},
+    trust::{JoinToken, now_ms},
 };
 use autoradio_proto::etcd::etcdserverpb::kv_client::KvClient;
 use hyper_util::rt::TokioIo;
@@ -240,4 +242,39 @@ async fn without_files_it_is_the_clusters_ca() {
     let stranger = health(&other.client(Some(&own)), at).await.unwrap_err().to_string();
     assert!(stranger.contains("invalid peer certificate"), "{stranger}");
     node.stop().await;
+}
+
+/// Learners have not the CA's key: their listener waited for it for ever.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_learner_has_its_certificate_made_by_a_voter() {
+    let (dir, at) = (tempfile::tempdir().unwrap(), free_addr());
+    let secure = |name: &str| {
+        let mut config = config(dir.path(), name);
+        config.peer_urls = vec![format!("https://{}", config.peer_listen[0])];
+        config
+    };
+    let (first, mut second) = (secure("n0"), secure("n1"));
+    second.client_tls.listen = vec![at];
+    let voter = Node::start_as(first.clone(), Start::Init).await.unwrap();
+    eventually("it can be written to", async || voter.context().raft.barrier().await.ok()).await;
+    let ca = voter.context().peers.keyring().credentials().unwrap().ca().clone();
+    let (token, now_ms) = (JoinToken::create(&ca).unwrap(), now_ms());
+    let create = TrustCommand::TokenCreate {
+        id: token.id(),
+        verify_key: token.verify_key(),
+        learner: true,
+        now_ms,
+        ends_ms: now_ms + 60_000,
+    };
+    voter.context().raft.propose(Command::Trust(create)).await.unwrap();
+    let learner = Node::start_as(second.clone(), Start::JoinByToken(first.peer_urls[0].clone(), token)).await.unwrap();
+    let text = std::fs::read_to_string(second.data_dir.join("tls/node.json")).unwrap();
+    let stored: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let field = |name: &str| stored[name].as_str().expect("the file has it").to_owned();
+    let member = client(ca, Some(&Pair { cert: field("certificate"), key: field("key") }));
+    eventually("the learner serves", async || health(&member, at).await.ok()).await;
+    assert!(learner.context().peers.keyring().authority().is_none(), "voters alone have the CA's key");
+    for node in [learner, voter] {
+        node.stop().await;
+    }
 }
