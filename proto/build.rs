@@ -22,7 +22,7 @@ const CLIENTS: [&str; 12] = [
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("cargo:rerun-if-changed=proto");
     let files = protox::compile(CLIENTS.into_iter().chain(INSIDE), ["proto"])?;
-    tonic_prost_build::configure().bytes(".").compile_fds(files)?;
+    tonic_prost_build::configure().bytes(".").codec_path("crate::codec::FittingCodec").compile_fds(files)?;
     let mut clients = protox::Compiler::new(["proto"])?;
     let descriptors = clients.include_imports(true).open_files(CLIENTS)?.encode_file_descriptor_set();
     std::fs::write(std::path::Path::new(&std::env::var("OUT_DIR")?).join("descriptors.bin"), descriptors)?;

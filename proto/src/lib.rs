@@ -1,6 +1,8 @@
 //! The wire of autoradio: services between nodes, the administrator's, and etcd's. Generated from `proto/*.proto`.
 #![allow(missing_docs, clippy::all, clippy::too_many_lines, unreachable_pub)]
 
+pub mod codec;
+
 /// What clients see (all but `peer`), as an encoded `FileDescriptorSet`: for reflection, and to turn it into JSON.
 pub const DESCRIPTORS: &[u8] = tonic::include_file_descriptor_set!("descriptors");
 

@@ -42,6 +42,7 @@ pub(super) fn start(context: &Context, listeners: Listeners) {
     let gateway = etcd::gateway::router(&grpc.clone().fallback(unknown));
     let router = plain.merge(gateway).merge(grpc).merge(v2).fallback(unknown);
     context.tasks.spawn(etcd::metrics::count_leaders(context.clone()));
+    context.tasks.spawn(context.watch_hub.clone().keep_ringing(context.stop.clone()));
     let port = Port::new(router, Limits::USUAL, context.stop.clone());
     for listener in listeners.plain {
         warn_if_open(&listener);

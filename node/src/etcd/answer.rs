@@ -1,6 +1,6 @@
 //! The machine's answers as etcd's.
 
-use autoradio_machine::{Event, EventKind, KeyValue, Member, RangeResponse, Response, Revision};
+use autoradio_machine::{KeyValue, Member, RangeResponse, Response, Revision};
 use autoradio_proto::etcd::{
     etcdserverpb::{self as pb, ResponseHeader, response_op},
     mvccpb,
@@ -67,16 +67,6 @@ fn one_op(revision: Revision, response: Response) -> Result<pb::ResponseOp, Stat
         other => return Err(misfit(&other)),
     };
     Ok(pb::ResponseOp { response: Some(response) })
-}
-
-/// An event; the pair before only where it was asked for.
-pub(super) fn event(event: &Event, with_prev: bool) -> mvccpb::Event {
-    let kind = match event.kind {
-        EventKind::Put => mvccpb::event::EventType::Put,
-        EventKind::Delete => mvccpb::event::EventType::Delete,
-    };
-    let prev_kv = event.prev_kv.clone().filter(|_| with_prev).map(pair);
-    mvccpb::Event { r#type: kind.into(), kv: Some(pair(event.kv.clone())), prev_kv }
 }
 
 /// A member. A learner is one that the administrator made so: those that wait for their automatic promotion are not.

@@ -1,11 +1,14 @@
 //! Where applied events fan out to the streams of watches: each batch is kept once and shared by all of them.
 
-use std::sync::Arc;
+use std::{net::SocketAddr, sync::Arc};
 
 use autoradio_machine::{Event, LogIndex, Machine, Revision};
 use tokio::sync::broadcast;
+use tokio_util::sync::CancellationToken;
 
 use super::{
+    bells::{Bell, Bells},
+    event::SharedEvent,
     limits::{HUB_BATCH_BYTES, HUB_BATCHES, WATCHES_NODE_MAX},
     room::Room,
 };
@@ -15,7 +18,7 @@ use crate::raft::AppliedSink;
 #[derive(Clone, Debug)]
 pub(super) enum News {
     /// All events up to a revision, since the news before.
-    Events(Arc<[Event]>, Revision),
+    Events(Arc<[SharedEvent]>, Revision),
     /// Something changed that is to be read from the store's history.
     Look,
 }
@@ -24,12 +27,17 @@ pub(super) enum News {
 #[derive(Debug)]
 pub struct WatchHub {
     news: broadcast::Sender<News>,
+    bells: Arc<Bells>,
     room: Arc<Room>,
 }
 
 impl Default for WatchHub {
     fn default() -> Self {
-        Self { news: broadcast::Sender::new(HUB_BATCHES), room: Arc::new(Room::new(WATCHES_NODE_MAX)) }
+        Self {
+            news: broadcast::Sender::new(HUB_BATCHES),
+            bells: Arc::default(),
+            room: Arc::new(Room::new(WATCHES_NODE_MAX)),
+        }
     }
 }
 
@@ -37,6 +45,18 @@ impl WatchHub {
     /// Everything from now on.
     pub(super) fn subscribe(&self) -> broadcast::Receiver<News> {
         self.news.subscribe()
+    }
+
+    /// Everything from now on, for one of many: the bell of a connection's stream says when there is some.
+    pub(super) fn subscribe_with_bell(&self, connection: Option<SocketAddr>) -> (broadcast::Receiver<News>, Bell) {
+        // In this order: nothing is told before the bell hangs and missed.
+        let bell = self.bells.hang(connection);
+        (self.subscribe(), bell)
+    }
+
+    /// Rings the bells until the node stops.
+    pub async fn keep_ringing(self: Arc<Self>, stop: CancellationToken) {
+        let _stopped = stop.run_until_cancelled(self.bells.keep_ringing()).await;
     }
 
     /// Room for watches.
@@ -48,6 +68,7 @@ impl WatchHub {
     fn tell(&self, news: News) {
         // Nobody watching is no failure.
         let _told = self.news.send(news);
+        self.bells.ring();
     }
 }
 
@@ -60,7 +81,8 @@ impl AppliedSink for WatchHub {
         if bytes > HUB_BATCH_BYTES {
             self.tell(News::Look);
         } else {
-            self.tell(News::Events(events.into(), machine.revision()));
+            let shared = events.iter().cloned().map(SharedEvent::from).collect();
+            self.tell(News::Events(shared, machine.revision()));
         }
     }
 

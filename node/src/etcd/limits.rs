@@ -28,7 +28,7 @@ pub(super) const WATCHES_NODE_MAX: usize = 100_000;
 /// Batches of events that the hub remembers for streams that are behind; those further behind read history.
 pub(super) const HUB_BATCHES: usize = 256;
 
-/// Answers that wait for a slow client, for each stream; then its watches fall back to history.
+/// Answers of a stream that wait for a slow client.
 pub(super) const ANSWERS_QUEUED: usize = 16;
 
 /// Revisions looked through while the machine is held once: some hundred microseconds.

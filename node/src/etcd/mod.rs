@@ -6,12 +6,15 @@
 
 pub(crate) mod alarms;
 mod answer;
+mod answers;
 mod auth;
+mod bells;
 mod calls;
 mod cluster;
 mod convert;
 mod election;
 mod error;
+mod event;
 pub mod gateway;
 mod health;
 mod hub;
@@ -22,11 +25,13 @@ mod lock;
 mod maintenance;
 pub mod metrics;
 mod observe;
+mod parts;
 mod queue;
 mod require_leader;
 mod room;
 mod snapshot;
 mod watch;
+mod watch_server;
 mod watcher;
 mod words;
 
@@ -40,7 +45,7 @@ use autoradio_proto::{
     etcd::{
         etcdserverpb::{
             ResponseHeader, auth_server::AuthServer, cluster_server::ClusterServer, kv_server::KvServer,
-            lease_server::LeaseServer, maintenance_server::MaintenanceServer, watch_server::WatchServer,
+            lease_server::LeaseServer, maintenance_server::MaintenanceServer,
         },
         v3electionpb::election_server::ElectionServer,
         v3lockpb::lock_server::LockServer,
@@ -59,8 +64,7 @@ pub fn add_services(routes: Routes, context: &Context) -> Routes {
     let (raft, stop, tasks) = (context.raft.clone(), context.stop.clone(), context.tasks.clone());
     let led = RequireLeader { raft: raft.clone() };
     let kv = KvServer::new(kv::KvService { raft: raft.clone() }).max_decoding_message_size(most);
-    let watch = watch::WatchService { context: context.clone() };
-    let watch = WatchServer::new(watch).max_decoding_message_size(most);
+    let watch = watch_server::WatchServer::new(watch::WatchService { context: context.clone() });
     let lease = lease::LeaseService { raft: raft.clone(), stop: stop.clone(), tasks: tasks.clone() };
     let lease = LeaseServer::new(lease).max_decoding_message_size(most);
     let cluster = cluster::ClusterService { context: context.clone() };

@@ -171,7 +171,7 @@ impl Queues {
             };
             loop {
                 match news.recv().await {
-                    Ok(News::Events(events, _)) if !events.iter().any(matters) => {}
+                    Ok(News::Events(events, _)) if !events.iter().any(|event| matters(event)) => {}
                     Ok(_) | Err(broadcast::error::RecvError::Lagged(_)) => break,
                     Err(broadcast::error::RecvError::Closed) => {
                         return Err(Status::unavailable("etcdserver: server stopped"));

@@ -1,4 +1,4 @@
-//! The Watch service: each stream has a task that holds its watches.
+//! The Watch service: the watches of each stream.
 //!
 //! Events come from the hub. Who is behind (a watch from the past, a slow client, a state that was replaced) reads
 //! the store's history up to the revision of the moment and takes the hub's news from there on: each watch knows the
@@ -8,68 +8,65 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use autoradio_machine::{Access, Machine, Refusal, Revision};
 use autoradio_proto::etcd::etcdserverpb::{
-    WatchCreateRequest, WatchRequest, WatchResponse, watch_request::RequestUnion, watch_server::Watch,
+    WatchCreateRequest, WatchRequest, WatchResponse, watch_request::RequestUnion,
 };
 use tokio::{
-    sync::{broadcast, mpsc},
+    sync::broadcast::{self, error::TryRecvError},
     time::{Instant, MissedTickBehavior, interval},
 };
-use tokio_stream::wrappers::ReceiverStream;
-use tonic::{Request, Response, Status, Streaming};
+use tonic::{Request, Status, Streaming};
 
 use super::{
+    ResponseHeader,
+    answers::{Answers, Outbox},
+    bells::Bell,
     error::cancel_reason,
+    event::SharedEvent,
     header,
     hub::News,
-    limits::{ANSWERS_QUEUED, HISTORY_WINDOW, PROGRESS_EVERY, WATCHES_MAX, WATCHES_NODE_MAX},
+    limits::{HISTORY_WINDOW, PROGRESS_EVERY, WATCHES_MAX, WATCHES_NODE_MAX},
+    parts::Parts,
     require_leader,
     room::{Room, Taken},
     watcher::Watcher,
     words,
 };
-use crate::{caller::Asker, context::Context, raft::RaftHandle};
+use crate::{caller::Asker, context::Context, raft::RaftHandle, tls::PeerAddress};
 
 /// What etcd's clients know as an id that no watch has.
 const NO_WATCH: i64 = -1;
 
-/// The client has gone: the stream's task ends.
-struct Gone;
-
-type Answer = Result<WatchResponse, Status>;
-
+#[derive(Clone)]
 pub(super) struct WatchService {
     pub(super) context: Context,
 }
 
-#[tonic::async_trait]
-impl Watch for WatchService {
-    type WatchStream = ReceiverStream<Answer>;
-
-    async fn watch(&self, request: Request<Streaming<WatchRequest>>) -> Result<Response<Self::WatchStream>, Status> {
-        let (sender, receiver) = mpsc::channel(ANSWERS_QUEUED);
+impl WatchService {
+    /// The answers to a stream of requests.
+    pub(super) fn watch(&self, request: Request<Streaming<WatchRequest>>) -> Answers {
+        let hub = &self.context.watch_hub;
+        let (raft, stop, outbox) = (self.context.raft.clone(), self.context.stop.clone(), Outbox::default());
+        let connection = request.extensions().get().map(|PeerAddress(address)| *address);
+        let (news, bell) = hub.subscribe_with_bell(connection);
         let watches = Watches {
-            raft: self.context.raft.clone(),
+            raft: raft.clone(),
             asker: Asker::of(&request),
-            news: self.context.watch_hub.subscribe(),
-            out: sender,
+            news,
+            bell,
+            out: outbox.clone(),
             watchers: BTreeMap::new(),
             next_id: 0,
-            room: self.context.watch_hub.room().clone(),
-            _place: self.context.watch_hub.room().stream(),
+            room: hub.room().clone(),
+            _place: hub.room().stream(),
         };
         let led = require_leader::wanted(request.metadata());
-        let (raft, stop, requests) = (self.context.raft.clone(), self.context.stop.clone(), request.into_inner());
-        self.context.tasks.spawn(async move {
-            let out = watches.out.clone();
-            let why = tokio::select! {
-                () = watches.run(requests) => return,
+        Answers::new(outbox, async move {
+            tokio::select! {
+                ended = watches.run(request.into_inner()) => ended,
                 () = stop.cancelled() => Status::unavailable("etcdserver: server stopped"),
                 () = require_leader::lost(&raft), if led => require_leader::no_leader(),
-            };
-            // Told without waiting: who reads nothing is not told why.
-            let _told = out.try_send(Err(why));
-        });
-        Ok(Response::new(ReceiverStream::new(receiver)))
+            }
+        })
     }
 }
 
@@ -78,7 +75,8 @@ struct Watches {
     raft: RaftHandle,
     asker: Asker,
     news: broadcast::Receiver<News>,
-    out: mpsc::Sender<Answer>,
+    bell: Bell,
+    out: Outbox,
     watchers: BTreeMap<i64, Watcher>,
     next_id: i64,
     room: Arc<Room>,
@@ -86,61 +84,69 @@ struct Watches {
 }
 
 impl Watches {
-    async fn run(mut self, mut requests: Streaming<WatchRequest>) {
+    /// Answers until something ends it, and says what.
+    async fn run(mut self, mut requests: Streaming<WatchRequest>) -> Status {
         let mut tick = interval(PROGRESS_EVERY);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let (out, mut more) = (self.out.clone(), true);
+        let mut more = true;
         loop {
-            let done = tokio::select! {
-                () = out.closed() => Err(Gone),
+            // For as long as the client reads nothing; meanwhile the hub's news run over, and history is read. A dead
+            // client ends by the connection's keep-alive.
+            self.out.taken().await;
+            tokio::select! {
                 request = requests.message(), if more => match request {
                     Ok(Some(request)) => self.answer(request).await,
                     // A client that has asked for all it wants still listens.
-                    Ok(None) => { more = false; Ok(()) }
-                    Err(status) => {
-                        // Told without waiting, for a request that is too large; of those that are gone nobody reads it.
-                        let _told = self.out.try_send(Err(words::in_etcds(status)));
-                        Err(Gone)
-                    }
+                    Ok(None) => more = false,
+                    Err(status) => return words::in_etcds(status),
                 },
-                news = self.news.recv() => match news {
-                    Ok(News::Events(events, through)) => self.deliver(&events, through).await,
-                    Ok(News::Look) | Err(broadcast::error::RecvError::Lagged(_)) => self.catch_up().await.map(drop),
-                    Err(broadcast::error::RecvError::Closed) => Err(Gone),
-                },
+                () = self.bell.rung() => self.hear().await,
                 _ = tick.tick() => self.tell_progress().await,
-            };
-            if done.is_err() {
-                return;
             }
         }
     }
 
-    async fn answer(&mut self, request: WatchRequest) -> Result<(), Gone> {
+    /// Takes the news that there are; the bell is rung for those that come meanwhile.
+    async fn hear(&mut self) {
+        for _ in 0..self.news.len() {
+            match self.news.try_recv() {
+                Ok(News::Events(events, through)) => self.deliver(&events, through),
+                Ok(News::Look) | Err(TryRecvError::Lagged(_)) => {
+                    self.catch_up().await;
+                }
+                // The hub outlives the streams, which end with the node.
+                Err(TryRecvError::Empty | TryRecvError::Closed) => return,
+            }
+            self.out.taken().await;
+        }
+    }
+
+    async fn answer(&mut self, request: WatchRequest) {
         match request.request_union {
             Some(RequestUnion::CreateRequest(request)) => self.create(&request).await,
-            Some(RequestUnion::CancelRequest(request)) => {
-                if self.watchers.remove(&request.watch_id).is_none() {
-                    return Ok(());
-                }
-                let answer = WatchResponse { watch_id: request.watch_id, canceled: true, ..WatchResponse::default() };
-                self.send(answer, self.revision()).await
-            }
+            Some(RequestUnion::CancelRequest(request)) => self.cancel(request.watch_id),
             Some(RequestUnion::ProgressRequest(_)) => {
                 // All that happened before must have been sent before.
-                let revision = self.catch_up().await?;
+                let revision = self.catch_up().await;
                 // A client goes on after what it was told last: one that waits for a later revision must not be told an
                 // earlier one (etcd #20221, which does not answer either).
-                if self.watchers.values().any(|watcher| watcher.next > revision + 1) {
-                    return Ok(());
+                if self.watchers.values().all(|watcher| watcher.next <= revision + 1) {
+                    self.send(WatchResponse { watch_id: NO_WATCH, ..WatchResponse::default() }, revision);
                 }
-                self.send(WatchResponse { watch_id: NO_WATCH, ..WatchResponse::default() }, revision).await
             }
-            None => Ok(()),
+            None => {}
         }
     }
 
-    async fn create(&mut self, request: &WatchCreateRequest) -> Result<(), Gone> {
+    /// Ends a watch, and says so if there was one.
+    fn cancel(&mut self, watch_id: i64) {
+        if self.watchers.remove(&watch_id).is_some() {
+            let answer = WatchResponse { watch_id, canceled: true, ..WatchResponse::default() };
+            self.send(answer, self.revision());
+        }
+    }
+
+    async fn create(&mut self, request: &WatchCreateRequest) {
         let current = self.revision();
         let watcher = match self.permitted(request, current).await {
             Ok(watcher) => watcher,
@@ -153,14 +159,14 @@ impl Watches {
                     cancel_reason,
                     ..WatchResponse::default()
                 };
-                return self.send(answer, current).await;
+                return self.send(answer, current);
             }
         };
         let id = watcher.id;
         self.watchers.insert(id, watcher);
         let created = WatchResponse { watch_id: id, created: true, ..WatchResponse::default() };
-        self.send(created, current).await?;
-        self.catch_up_one(id, current).await
+        self.send(created, current);
+        self.catch_up_one(id, current).await;
     }
 
     /// The watch that is asked for, if it may be. The range is looked at as it is: an open end is no single key.
@@ -198,94 +204,85 @@ impl Watches {
         Ok(self.next_id - 1)
     }
 
-    async fn deliver(&mut self, events: &[autoradio_machine::Event], through: Revision) -> Result<(), Gone> {
-        let mut answers = Vec::new();
+    fn deliver(&mut self, events: &[SharedEvent], through: Revision) {
+        let told = header(&self.raft, through);
         for watcher in self.watchers.values_mut() {
-            let more = watcher.take(events, through);
-            if !more.is_empty() {
-                watcher.told = Instant::now();
-                answers.extend(more);
-            }
+            hand_out(watcher, events, through, told, &self.out);
         }
-        self.send_all(answers).await
     }
 
     /// Brings all watches up to the revision of this moment, which is returned.
-    async fn catch_up(&mut self) -> Result<Revision, Gone> {
+    async fn catch_up(&mut self) -> Revision {
         let target = self.revision();
         for id in self.watchers.keys().copied().collect::<Vec<_>>() {
-            self.catch_up_one(id, target).await?;
+            self.catch_up_one(id, target).await;
         }
-        Ok(target)
+        target
     }
 
     /// Brings one watch up to a revision, a window of history at a time.
-    async fn catch_up_one(&mut self, id: i64, target: Revision) -> Result<(), Gone> {
+    async fn catch_up_one(&mut self, id: i64, target: Revision) {
         while let Some(watcher) = self.watchers.get_mut(&id).filter(|watcher| watcher.next <= target) {
             let (from, through) = (watcher.next, target.min(watcher.next.saturating_add(HISTORY_WINDOW - 1)));
             let read = |machine: &Machine| machine.history_window(&watcher.key, &watcher.end, from, through);
-            match self.raft.read(read) {
+            let cancelled = match self.raft.read(read) {
                 Ok(events) => {
-                    let answers = watcher.take(&events, through);
-                    if !answers.is_empty() {
-                        watcher.told = Instant::now();
-                    }
-                    self.send_all(answers).await?;
+                    let events: Vec<_> = events.into_iter().map(SharedEvent::from).collect();
+                    hand_out(watcher, &events, through, header(&self.raft, through), &self.out);
+                    self.out.taken().await;
                     // Between windows others have their turn.
                     tokio::task::yield_now().await;
+                    continue;
                 }
                 Err(Refusal::Compacted { compact_revision }) => {
-                    self.watchers.remove(&id);
-                    let answer =
-                        WatchResponse { watch_id: id, canceled: true, compact_revision, ..WatchResponse::default() };
-                    return self.send(answer, self.revision()).await;
+                    WatchResponse { compact_revision, ..WatchResponse::default() }
                 }
-                Err(other) => {
-                    self.watchers.remove(&id);
-                    let cancel_reason = other.to_string();
-                    let answer =
-                        WatchResponse { watch_id: id, canceled: true, cancel_reason, ..WatchResponse::default() };
-                    return self.send(answer, self.revision()).await;
-                }
-            }
+                Err(other) => WatchResponse { cancel_reason: other.to_string(), ..WatchResponse::default() },
+            };
+            self.watchers.remove(&id);
+            self.send(WatchResponse { watch_id: id, canceled: true, ..cancelled }, self.revision());
         }
-        Ok(())
     }
 
     /// Tells those that asked for it, and had nothing for long, how far they are.
-    async fn tell_progress(&mut self) -> Result<(), Gone> {
-        let current = self.catch_up().await?;
+    async fn tell_progress(&mut self) {
+        let current = self.catch_up().await;
         let now = Instant::now();
-        let mut answers = Vec::new();
+        let mut due = Vec::new();
         for watcher in self.watchers.values_mut().filter(|watcher| watcher.progress_notify) {
             if watcher.next == current + 1 && now.duration_since(watcher.told) >= PROGRESS_EVERY {
                 watcher.told = now;
-                answers.push(WatchResponse { watch_id: watcher.id, ..WatchResponse::default() });
+                due.push(watcher.id);
             }
         }
-        for answer in answers {
-            self.send(answer, current).await?;
+        for watch_id in due {
+            self.send(WatchResponse { watch_id, ..WatchResponse::default() }, current);
         }
-        Ok(())
     }
 
     fn revision(&self) -> Revision {
         self.raft.read(Machine::revision)
     }
 
-    async fn send(&self, mut answer: WatchResponse, revision: Revision) -> Result<(), Gone> {
+    /// Sends an answer without events.
+    fn send(&self, mut answer: WatchResponse, revision: Revision) {
         answer.header = Some(header(&self.raft, revision));
-        // Waits for as long as the client reads nothing; meanwhile the hub's news run over, and history is read. A
-        // dead client ends by the connection's keep-alive.
-        self.out.send(Ok(answer)).await.map_err(|_| Gone)
+        self.out.push(&answer, &[]);
     }
+}
 
-    /// Sends answers that know their revision.
-    async fn send_all(&self, answers: Vec<WatchResponse>) -> Result<(), Gone> {
-        for answer in answers {
-            let revision = answer.header.as_ref().map_or(0, |header| header.revision);
-            self.send(answer, revision).await?;
-        }
-        Ok(())
+/// Hands a watch all events up to a revision; `told` is the header of that revision, whose term all answers have.
+fn hand_out(watcher: &mut Watcher, events: &[SharedEvent], through: Revision, told: ResponseHeader, out: &Outbox) {
+    let prev_kv = watcher.prev_kv;
+    for cut in watcher.take(events, through) {
+        watcher.told = Instant::now();
+        let answer = WatchResponse {
+            header: Some(ResponseHeader { revision: cut.revision, ..told }),
+            watch_id: watcher.id,
+            fragment: cut.fragment,
+            ..WatchResponse::default()
+        };
+        let events: Vec<&Parts> = cut.events.into_iter().map(|event| event.encoded(prev_kv)).collect();
+        out.push(&answer, &events);
     }
 }

@@ -1,15 +1,11 @@
 //! One watch of a stream: what it wants to see, and how far it has got.
 
 use autoradio_machine::{Event, EventKind, Revision};
-use autoradio_proto::etcd::{
-    etcdserverpb::{WatchCreateRequest, WatchResponse, watch_create_request::FilterType},
-    mvccpb,
-};
+use autoradio_proto::etcd::etcdserverpb::{WatchCreateRequest, watch_create_request::FilterType};
 use bytes::Bytes;
-use prost::Message;
 use tokio::time::Instant;
 
-use super::{answer, limits::ANSWER_BYTES, room::Taken};
+use super::{event::SharedEvent, limits::ANSWER_BYTES, room::Taken};
 
 /// A watch.
 #[derive(Debug)]
@@ -24,7 +20,8 @@ pub(super) struct Watcher {
     pub(super) told: Instant,
     puts: bool,
     deletes: bool,
-    prev_kv: bool,
+    /// Whether it wants to see what was before.
+    pub(super) prev_kv: bool,
     fragment: bool,
     _place: Taken,
 }
@@ -68,57 +65,59 @@ impl Watcher {
     }
 
     /// Takes all events up to a revision; the answers to send. What it has seen before is left out.
-    pub(super) fn take(&mut self, events: &[Event], through: Revision) -> Vec<WatchResponse> {
+    pub(super) fn take<'a>(&mut self, events: &'a [SharedEvent], through: Revision) -> Vec<Cut<'a>> {
         if through < self.next {
             return Vec::new();
         }
-        let mut pieces = Pieces::new(self.fragment);
+        let mut cuts = Cuts { fragment: self.fragment, done: Vec::new(), events: Vec::new(), bytes: 0, revision: 0 };
         for event in events.iter().filter(|event| self.wants(event)) {
-            pieces.add(answer::event(event, self.prev_kv), event.kv.mod_revision);
+            cuts.add(event, event.encoded(self.prev_kv).len());
         }
         self.next = through + 1;
-        pieces.finish(self.id, through)
+        cuts.finish(through)
     }
 }
 
+/// Events of one answer.
+#[derive(Debug)]
+pub(super) struct Cut<'a> {
+    /// All events up to here were told with it.
+    pub(super) revision: Revision,
+    /// Whether more events of this revision follow.
+    pub(super) fragment: bool,
+    pub(super) events: Vec<&'a SharedEvent>,
+}
+
 /// Events cut into answers: between revisions, or also within one where the client can put fragments together.
-struct Pieces {
+struct Cuts<'a> {
     fragment: bool,
-    done: Vec<WatchResponse>,
-    events: Vec<mvccpb::Event>,
+    done: Vec<Cut<'a>>,
+    events: Vec<&'a SharedEvent>,
     bytes: usize,
     revision: Revision,
 }
 
-impl Pieces {
-    fn new(fragment: bool) -> Self {
-        Self { fragment, done: Vec::new(), events: Vec::new(), bytes: 0, revision: 0 }
-    }
-
-    fn add(&mut self, event: mvccpb::Event, revision: Revision) {
-        let bytes = event.encoded_len();
-        let same = revision == self.revision;
+impl<'a> Cuts<'a> {
+    fn add(&mut self, event: &'a SharedEvent, bytes: usize) {
+        let same = event.kv.mod_revision == self.revision;
         if self.bytes + bytes > ANSWER_BYTES && !self.events.is_empty() && (!same || self.fragment) {
             self.cut(same);
         }
         self.bytes += bytes;
-        self.revision = revision;
+        self.revision = event.kv.mod_revision;
         self.events.push(event);
     }
 
     fn cut(&mut self, fragment: bool) {
         self.bytes = 0;
-        let events = std::mem::take(&mut self.events);
-        let header = Some(super::ResponseHeader { revision: self.revision, ..super::ResponseHeader::default() });
-        self.done.push(WatchResponse { header, fragment, events, ..WatchResponse::default() });
+        self.done.push(Cut { revision: self.revision, fragment, events: std::mem::take(&mut self.events) });
     }
 
-    fn finish(mut self, id: i64, through: Revision) -> Vec<WatchResponse> {
+    fn finish(mut self, through: Revision) -> Vec<Cut<'a>> {
         if !self.events.is_empty() {
             self.revision = through;
             self.cut(false);
         }
-        self.done.iter_mut().for_each(|answer| answer.watch_id = id);
         self.done
     }
 }
@@ -131,10 +130,10 @@ mod tests {
 
     use super::{super::room::Room, *};
 
-    fn change(key: &str, revision: Revision, bytes: usize) -> Event {
+    fn change(key: &str, revision: Revision, bytes: usize) -> SharedEvent {
         let value = vec![b'x'; bytes].into();
         let kv = KeyValue { key: key.to_owned().into(), value, mod_revision: revision, ..KeyValue::default() };
-        Event { kind: EventKind::Put, kv, prev_kv: None }
+        Event { kind: EventKind::Put, kv, prev_kv: None }.into()
     }
 
     fn place() -> Taken {
@@ -168,7 +167,7 @@ mod tests {
         let split = watch("a", b"\0", true).take(&events, 3);
         let lengths: Vec<_> = split.iter().map(|answer| (answer.events.len(), answer.fragment)).collect();
         assert_eq!(lengths, [(1, false), (1, true), (1, false)]);
-        assert!(split.iter().all(|answer| answer.watch_id == 7));
+        assert_eq!(split.iter().map(|answer| answer.revision).collect::<Vec<_>>(), [2, 3, 3]);
     }
 
     #[test]

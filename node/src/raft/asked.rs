@@ -83,7 +83,7 @@ impl RaftHandle {
 
     /// A token says which entry gave it out: until that has come here it is not known.
     async fn await_token(&self, asker: &Asker) {
-        if asker.token_index > self.status().applied_index {
+        if asker.token_index > self.consensus().applied_index() {
             // One that was made up is not known afterwards either.
             let _known = self.wait_applied(asker.token_index, TOKEN_LIMIT).await;
         }

@@ -24,6 +24,9 @@ impl Reads {
         let (waiters, mut receiver) = mpsc::channel::<oneshot::Sender<Answer>>(WAITERS_MAX);
         tokio::spawn(async move {
             while let Some(first) = receiver.recv().await {
+                // Those that are ready to ask, too, have their turn first: the first of a burst would go alone, and the
+                // others wait until it is back.
+                tokio::task::yield_now().await;
                 let mut waiting = vec![first];
                 while let Ok(next) = receiver.try_recv() {
                     waiting.push(next);

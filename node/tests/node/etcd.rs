@@ -13,6 +13,7 @@ mod lock;
 mod maintenance;
 mod metrics;
 mod tls;
+mod tokens;
 mod watch;
 
 use autoradio_node::peer::endpoint;

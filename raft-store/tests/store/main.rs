@@ -1,6 +1,7 @@
 //! The consensus with several nodes in one process, over a transport in memory that can be cut.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
+mod auth;
 mod cluster;
 mod disk;
 mod elections;

@@ -2,6 +2,7 @@
 
 mod activity;
 mod busy;
+mod gathered;
 mod limits;
 mod listener;
 mod places;
@@ -25,6 +26,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use self::{
     activity::{Activity, Requests},
+    gathered::Gathered,
     limits::{ACCEPT_PAUSE, DRAIN, HEAD_TIMEOUT, KEEP_ALIVE, REFUSAL, REFUSALS_MAX},
     listener::{Arrived, Opened},
     places::{Place, Places},
@@ -141,7 +143,7 @@ impl Port {
     async fn talk(&self, opened: Opened, router: Router, idle: std::time::Duration) {
         let activity = Arc::new(Activity::default());
         let visit = Visit::new(router, &opened, activity.clone(), self.inner.requests.clone());
-        let stream = TokioIo::new(Mended::new(opened.stream));
+        let stream = TokioIo::new(Gathered::new(Mended::new(opened.stream)));
         let connection = self.inner.http.serve_connection(stream, visit);
         tokio::pin!(connection);
         let ended = tokio::select! {

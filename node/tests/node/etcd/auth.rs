@@ -22,17 +22,17 @@ use tonic::{Code, Request, transport::Channel};
 use super::{Watching, bytes, channel, kv, lease, maintenance, members, put, range, seen, watch};
 use crate::support::{Cluster, eventually};
 
-const DENIED: (Code, &str) = (Code::PermissionDenied, "etcdserver: permission denied");
-const NOBODY: (Code, &str) = (Code::InvalidArgument, "etcdserver: user name is empty");
-const BAD_TOKEN: (Code, &str) = (Code::Unauthenticated, "etcdserver: invalid auth token");
+pub(super) const DENIED: (Code, &str) = (Code::PermissionDenied, "etcdserver: permission denied");
+pub(super) const NOBODY: (Code, &str) = (Code::InvalidArgument, "etcdserver: user name is empty");
+pub(super) const BAD_TOKEN: (Code, &str) = (Code::Unauthenticated, "etcdserver: invalid auth token");
 const FAILED: (Code, &str) = (Code::InvalidArgument, "etcdserver: authentication failed, invalid user ID or password");
 
-fn auth(cluster: &Cluster, index: usize) -> AuthClient<Channel> {
+pub(super) fn auth(cluster: &Cluster, index: usize) -> AuthClient<Channel> {
     AuthClient::new(channel(cluster, index))
 }
 
 /// A request with a token; none for an empty one.
-fn with<T>(token: &str, message: T) -> Request<T> {
+pub(super) fn with<T>(token: &str, message: T) -> Request<T> {
     let mut request = Request::new(message);
     if !token.is_empty() {
         request.metadata_mut().insert("token", token.parse().expect("tokens are plain"));
@@ -40,27 +40,27 @@ fn with<T>(token: &str, message: T) -> Request<T> {
     request
 }
 
-async fn token(cluster: &Cluster, index: usize, name: &str, password: &str) -> String {
+pub(super) async fn token(cluster: &Cluster, index: usize, name: &str, password: &str) -> String {
     let request = AuthenticateRequest { name: name.into(), password: password.into() };
     auth(cluster, index).authenticate(request).await.expect("the password is right").into_inner().token
 }
 
-fn owned((code, text): (Code, &str)) -> (Code, String) {
+pub(super) fn owned((code, text): (Code, &str)) -> (Code, String) {
     (code, text.into())
 }
 
-fn add(name: &str, password: &str) -> AuthUserAddRequest {
+pub(super) fn add(name: &str, password: &str) -> AuthUserAddRequest {
     AuthUserAddRequest { name: name.into(), password: password.into(), ..Default::default() }
 }
 
-async fn grant(cluster: &Cluster, token: &str, kind: Type, key: &str, end: &str) {
+pub(super) async fn grant(cluster: &Cluster, token: &str, kind: Type, key: &str, end: &str) {
     let perm = Some(Permission { perm_type: kind.into(), key: bytes(key), range_end: bytes(end) });
     let request = AuthRoleGrantPermissionRequest { name: "mine".into(), perm };
     auth(cluster, 0).role_grant_permission(with(token, request)).await.expect("the permission is granted");
 }
 
 /// Users `root` and `u`; `u` reads and writes `[m, n)`, and reads `[r, s)`. Gives root's token and `u`'s.
-async fn guarded(count: usize, ttl: Duration) -> (Cluster, String, String) {
+pub(super) async fn guarded(count: usize, ttl: Duration) -> (Cluster, String, String) {
     let cluster = Cluster::start_with(count, |_, config| config.auth_token_ttl = ttl).await;
     let mut client = auth(&cluster, 0);
     client.user_add(add("root", "rootpw")).await.expect("it is taken");

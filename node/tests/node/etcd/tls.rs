@@ -8,7 +8,13 @@ use autoradio_node::{
     tls::{TlsFiles, provider},
     trust::{JoinToken, now_ms},
 };
-use autoradio_proto::etcd::etcdserverpb::kv_client::KvClient;
+use autoradio_proto::etcd::{
+    authpb::{UserAddOptions, permission::Type},
+    etcdserverpb::{
+        AuthEnableRequest, AuthRoleAddRequest, AuthUserAddRequest, AuthUserDeleteRequest, AuthUserGrantRoleRequest,
+        WatchRequest, kv_client::KvClient, watch_client::WatchClient, watch_request::RequestUnion,
+    },
+};
 use hyper_util::rt::TokioIo;
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
@@ -24,9 +30,13 @@ use tokio::{
     time::timeout,
 };
 use tokio_rustls::{TlsConnector, client::TlsStream};
+use tokio_stream::StreamExt;
 use tonic::transport::{Channel, Endpoint};
 
-use super::{bytes, put, range};
+use super::{
+    auth::{BAD_TOKEN, DENIED, NOBODY, add, auth, grant, owned, token, with},
+    bytes, put, range, seen, watch,
+};
 use crate::support::{Cluster, LIMIT, config, eventually, free_addr};
 
 /// A CA.
@@ -120,11 +130,15 @@ async fn shake(connector: &TlsConnector, at: SocketAddr) -> std::io::Result<TlsS
     connector.connect(ServerName::IpAddress(at.ip().into()), stream).await
 }
 
-/// What a request by HTTP/1.1 is answered with. With TLS 1.3 a client hears only now that it was refused.
 async fn health(connector: &TlsConnector, at: SocketAddr) -> std::io::Result<String> {
+    speak(connector, at, "GET /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await
+}
+
+/// What a request by HTTP/1.1 is answered with. With TLS 1.3 a client hears only now that it was refused.
+async fn speak(connector: &TlsConnector, at: SocketAddr, request: &str) -> std::io::Result<String> {
     let asked = async {
         let mut stream = shake(connector, at).await?;
-        stream.write_all(b"GET /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await?;
+        stream.write_all(request.as_bytes()).await?;
         let mut answer = String::new();
         stream.read_to_string(&mut answer).await?;
         Ok(answer)
@@ -277,4 +291,71 @@ async fn a_learner_has_its_certificate_made_by_a_voter() {
     for node in [learner, voter] {
         node.stop().await;
     }
+}
+
+/// Users `root` and `u`, of whom `u` has no password and writes `m`, made by the plain listener; then auth is on.
+async fn guard(cluster: &Cluster) {
+    let mut client = auth(cluster, 0);
+    client.user_add(add("root", "rootpw")).await.expect("it is taken");
+    let options = Some(UserAddOptions { no_password: true });
+    client.user_add(AuthUserAddRequest { options, ..add("u", "") }).await.expect("it is taken");
+    client.role_add(AuthRoleAddRequest { name: "mine".into() }).await.expect("it is taken");
+    for (user, role) in [("root", "root"), ("u", "mine")] {
+        client
+            .user_grant_role(AuthUserGrantRoleRequest { user: user.into(), role: role.into() })
+            .await
+            .expect("it is taken");
+    }
+    grant(cluster, "", Type::Readwrite, "m", "").await;
+    client.auth_enable(AuthEnableRequest {}).await.expect("it is taken");
+}
+
+/// `--client-cert-auth`, as etcd has it: the certificate's common name is the user, a token counts more, and for the
+/// gateway only a token counts.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_common_name_of_a_certificate_is_the_user() {
+    let (dir, ca) = (tempfile::tempdir().unwrap(), Authority::new("ours"));
+    ca.pair("server").write(dir.path());
+    let (cluster, at) = served(files(dir.path(), Some(&ca))).await;
+    guard(&cluster).await;
+    let connector = |name: &str| ca.client(Some(&ca.pair(name)));
+    let as_user = |name: &str| KvClient::new(channel(connector(name), at));
+
+    as_user("u").put(put("m", "1")).await.unwrap();
+    assert_eq!(as_user("u").range(range("m", "")).await.unwrap().into_inner().count, 1);
+    assert_eq!(seen(as_user("u").put(put("z", "1")).await), owned(DENIED));
+    as_user("root").put(put("z", "1")).await.unwrap();
+    assert_eq!(seen(as_user("ghost").put(put("m", "1")).await), owned(DENIED));
+    assert_eq!(seen(super::kv(&cluster, 0).put(put("m", "1")).await), owned(NOBODY), "the plain listener has none");
+    let mut watching = WatchClient::new(channel(connector("u"), at));
+    let asked = |key: &str| WatchRequest { request_union: Some(RequestUnion::CreateRequest(watch(key, "", 0))) };
+    let asked = tokio_stream::iter([asked("m"), asked("z")]).chain(tokio_stream::pending());
+    let mut answers = watching.watch(asked).await.unwrap().into_inner();
+    for denied in [false, true] {
+        let answer = timeout(LIMIT, answers.message()).await.unwrap().unwrap().unwrap();
+        assert_eq!((answer.created, answer.canceled), (true, denied));
+    }
+
+    // A token is who it says, whatever the certificate says; and one that is not valid is nobody's.
+    let root = token(&cluster, 0, "root", "rootpw").await;
+    as_user("u").put(with(&root, put("z", "2"))).await.unwrap();
+    assert_eq!(seen(as_user("root").put(with("made.up", put("z", "3"))).await), owned(BAD_TOKEN));
+
+    let gateway = async |name: &str, headers: &str| {
+        let body = r#"{"key":"bQ=="}"#;
+        let head =
+            format!("POST /v3/kv/range HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {}", body.len());
+        speak(&connector(name), at, &format!("{head}\r\n{headers}\r\n{body}")).await.unwrap()
+    };
+    for name in ["u", "root"] {
+        let answer = gateway(name, "").await;
+        assert!(answer.starts_with("HTTP/1.1 400") && answer.contains("user name is empty"), "{name}: {answer}");
+        let answer = gateway(name, &format!("Authorization: {root}\r\n")).await;
+        assert!(answer.starts_with("HTTP/1.1 200") && answer.contains(r#""count":"1""#), "{name}: {answer}");
+    }
+
+    // One that is no user any more may do nothing.
+    auth(&cluster, 0).user_delete(with(&root, AuthUserDeleteRequest { name: "u".into() })).await.unwrap();
+    assert_eq!(seen(as_user("u").put(put("m", "2")).await), owned(DENIED));
+    cluster.shutdown().await;
 }

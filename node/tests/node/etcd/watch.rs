@@ -1,9 +1,13 @@
 //! The Watch service.
 
-use autoradio_proto::etcd::etcdserverpb::{
-    CompactionRequest, DeleteRangeRequest, WatchCancelRequest, WatchCreateRequest, watch_create_request::FilterType,
-    watch_request::RequestUnion,
+use autoradio_proto::{
+    codec::FittingCodec,
+    etcd::etcdserverpb::{
+        CompactionRequest, DeleteRangeRequest, WatchCancelRequest, WatchCreateRequest, WatchRequest, WatchResponse,
+        watch_create_request::FilterType, watch_request::RequestUnion,
+    },
 };
+use axum::http::uri::PathAndQuery;
 
 use super::{Watching, bytes, kv, put, watch};
 use crate::support::{Cluster, eventually};
@@ -13,21 +17,23 @@ async fn put_one(cluster: &Cluster, index: usize, key: &str, value: &str) -> i64
     done.into_inner().header.expect("every answer has a header").revision
 }
 
-async fn delete(cluster: &Cluster, index: usize, key: &str) {
+async fn delete(cluster: &Cluster, index: usize, key: &str) -> i64 {
     let request = DeleteRangeRequest { key: bytes(key), ..DeleteRangeRequest::default() };
-    kv(cluster, index).delete_range(request).await.expect("the delete is taken");
+    let done = kv(cluster, index).delete_range(request).await.expect("the delete is taken");
+    done.into_inner().header.expect("every answer has a header").revision
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn many_watches_on_a_stream_see_the_past_and_what_comes() {
     let cluster = Cluster::start(1).await;
     let first = put_one(&cluster, 0, "w/a", "1").await;
-    put_one(&cluster, 0, "w/a", "2").await;
-    delete(&cluster, 0, "w/a").await;
+    // The cluster's own keys may be written in between.
+    let second = put_one(&cluster, 0, "w/a", "2").await;
+    let third = delete(&cluster, 0, "w/a").await;
     let mut watching = Watching::open(&cluster, 0).await;
     assert_eq!(watching.create(watch("w/", "w0", first)).await.watch_id, 0);
     let past = watching.events(3).await;
-    assert_eq!(past, [(first, 0, "1".into()), (first + 1, 0, "2".into()), (first + 2, 1, String::new())]);
+    assert_eq!(past, [(first, 0, "1".into()), (second, 0, "2".into()), (third, 1, String::new())]);
     // Another that only wants deletes, with what was before; and one of another key.
     let filtered = WatchCreateRequest {
         filters: vec![FilterType::Noput.into()],
@@ -92,9 +98,13 @@ async fn a_watch_of_the_future_waits_for_it() {
     let now = put_one(&cluster, 0, "f", "1").await;
     let mut watching = Watching::open(&cluster, 0).await;
     watching.create(watch("f", "", now + 2)).await;
-    put_one(&cluster, 0, "f", "2").await;
-    put_one(&cluster, 0, "f", "3").await;
-    assert_eq!(watching.events(1).await, [(now + 2, 0, "3".into())]);
+    let mut future = None;
+    for number in 2..=3 {
+        let revision = put_one(&cluster, 0, "f", &number.to_string()).await;
+        // Earlier where the cluster's own keys were written in between.
+        future = future.or_else(|| (revision >= now + 2).then(|| (revision, 0, number.to_string())));
+    }
+    assert_eq!(watching.events(1).await, [future.expect("two revisions have come")]);
     cluster.shutdown().await;
 }
 
@@ -191,5 +201,22 @@ async fn a_thousand_watches_all_hear_of_a_change() {
         let events = watching.events(WATCHERS.0 / WATCHERS.1).await;
         assert!(events.iter().all(|event| *event == (revision, 0, "x".into())));
     }
+    cluster.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn compressed_requests_and_unknown_methods_are_refused() {
+    let cluster = Cluster::start(1).await;
+    let mut request = tonic::Request::new(tokio_stream::pending());
+    request.metadata_mut().insert("grpc-encoding", "gzip".parse().unwrap());
+    let refused = super::WatchClient::new(super::channel(&cluster, 0)).watch(request).await.unwrap_err();
+    assert_eq!((refused.code(), refused.message().contains("gzip")), (tonic::Code::Unimplemented, true), "{refused:?}");
+    assert_eq!(refused.metadata().get("grpc-accept-encoding").unwrap(), "identity");
+    let mut grpc = tonic::client::Grpc::new(super::channel(&cluster, 0));
+    grpc.ready().await.unwrap();
+    let path = PathAndQuery::from_static("/etcdserverpb.Watch/Nothing");
+    let codec = FittingCodec::<WatchRequest, WatchResponse>::default();
+    let refused = grpc.unary(tonic::Request::new(WatchRequest::default()), path, codec).await.unwrap_err();
+    assert_eq!(refused.code(), tonic::Code::Unimplemented);
     cluster.shutdown().await;
 }

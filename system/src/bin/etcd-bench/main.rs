@@ -6,16 +6,18 @@
 
 mod load;
 mod members;
+mod options;
 mod report;
 mod watching;
 
-use std::time::Duration;
+use std::{process::ExitCode, time::Duration};
 
 use autoradio_proto::etcd::etcdserverpb::{PutRequest, RangeRequest};
 use bytes::Bytes;
 
 use load::{Sample, connect, fill, hammer, key};
 use members::{Members, Side};
+use options::{Asked, Options, USAGE};
 use report::Report;
 
 /// Clients that ask at the same time, each again as soon as it was answered.
@@ -24,38 +26,27 @@ const CLIENTS: usize = 256;
 /// Connections that clients share, to each member.
 const CONNECTIONS: usize = 11;
 
+/// The exit code for a command line that is wrong, as shells have it.
+const WRONG_USE: u8 = 2;
+
 /// What is measured, in order.
 const MEASURES: [&str; 5] = ["sequential put", "put", "linearizable get", "serializable get", "watch"];
 
-struct Options {
-    seconds: u64,
-    rounds: usize,
-    only: String,
-    sides: Vec<Side>,
-}
-
-impl Options {
-    fn parse() -> Self {
-        let mut options = Self { seconds: 6, rounds: 3, only: String::new(), sides: vec![Side::Ours, Side::Etcd] };
-        let mut words = std::env::args().skip(1);
-        while let Some(word) = words.next() {
-            let value = words.next().unwrap_or_else(|| panic!("{word} needs a value"));
-            match word.as_str() {
-                "--seconds" => options.seconds = value.parse().expect("a number of seconds"),
-                "--rounds" => options.rounds = value.parse().expect("a number of rounds"),
-                "--only" => options.only = value,
-                "--side" => options.sides.retain(|side| side.name() == value),
-                _ => panic!("{word} is not known; --seconds, --rounds, --only and --side are"),
-            }
+fn main() -> ExitCode {
+    let options = match Asked::parse(std::env::args().skip(1)) {
+        Ok(Asked::Run(options)) => options,
+        Ok(Asked::Help) => {
+            println!("{USAGE}");
+            return ExitCode::SUCCESS;
         }
-        options
-    }
-}
-
-fn main() {
-    let options = Options::parse();
+        Err(reason) => {
+            eprintln!("etcd-bench: {reason}\n\n{USAGE}");
+            return ExitCode::from(WRONG_USE);
+        }
+    };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
     runtime.block_on(run(&options));
+    ExitCode::SUCCESS
 }
 
 async fn run(options: &Options) {
