@@ -144,19 +144,19 @@ impl Keep for KeepService {
 
     async fn recover(&self, request: Request<RecoverRequest>) -> Result<Response<RecoverReply>, Status> {
         let context = self.context()?;
+        let confirm = request.into_inner().confirm;
+        let own = hex_id(context.raft.cluster_id());
+        if !confirm.is_empty() && confirm != own {
+            return Err(Status::invalid_argument(format!("{confirm} is not this cluster: it is {own}")));
+        }
         if context.raft.barrier().await.is_ok() {
             let reason = "a majority of the cluster answers: there is nothing to recover; a dead node is removed with \
                           radioctl node remove NAME";
             return Err(Status::failed_precondition(reason));
         }
         let mut reply = picture(&context);
-        let confirm = request.into_inner().confirm;
         if confirm.is_empty() {
             return Ok(Response::new(reply));
-        }
-        if confirm != reply.cluster_id {
-            let reason = format!("{confirm} is not this cluster: it is {}", reply.cluster_id);
-            return Err(Status::invalid_argument(reason));
         }
         drop(context);
         let (made, kept) = self.daemon.recover().await.map_err(|error| not_set_up(&error))?;

@@ -26,7 +26,7 @@ pub const EXIT_FATAL: u8 = 70;
 /// The disk failed, or is full: systemd starts the process again, and it comes back when the disk does (`EX_IOERR`).
 pub const EXIT_DISK: u8 = 74;
 
-/// The store is damaged: starting again is of no use, somebody has to act (`EX_DATAERR`).
+/// The store is damaged, or one of two copies: starting again is of no use, somebody has to act (`EX_DATAERR`).
 pub const EXIT_DAMAGED: u8 = 65;
 
 /// The exit code for what [`run`] failed with.
@@ -37,7 +37,7 @@ pub fn exit_code(error: &anyhow::Error) -> ExitCode {
         _ => error.downcast_ref::<StartError>(),
     };
     match start {
-        Some(StartError::Store(StoreError::Damaged { .. } | StoreError::MovedAside { .. })) => {
+        Some(StartError::Twin(_) | StartError::Store(StoreError::Damaged { .. } | StoreError::MovedAside { .. })) => {
             ExitCode::from(EXIT_DAMAGED)
         }
         Some(StartError::Store(StoreError::Io { .. } | StoreError::SnapshotLost { .. })) => ExitCode::from(EXIT_DISK),
