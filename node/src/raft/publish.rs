@@ -4,10 +4,14 @@
 use std::time::Duration;
 
 use autoradio_machine::{Command, Member, MemberUpdate, PublicFace};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::{RaftError, RaftHandle, retry::Backoff};
 use crate::{config::Config, trust::Wire};
+
+/// How long it may take until what the leader has taken is applied here.
+const APPLIED_LIMIT: Duration = Duration::from_secs(1);
 
 /// Keeps this node's member entry as `config` has it, until `stop`.
 pub async fn publish_self(raft: RaftHandle, config: std::sync::Arc<Config>, stop: CancellationToken) {
@@ -17,6 +21,7 @@ pub async fn publish_self(raft: RaftHandle, config: std::sync::Arc<Config>, stop
     loop {
         let peer_urls = peer_urls(&config, *wire.borrow_and_update());
         let known = catalog.borrow_and_update().members.get(&raft.node_id()).cloned();
+        let elsewhere = known.as_ref().is_some_and(|member| is_elsewhere(&member.peer_urls, &peer_urls));
         let Some(update) = known.and_then(|member| difference(&member, &config, &peer_urls)) else {
             tokio::select! {
                 () = stop.cancelled() => return,
@@ -27,9 +32,13 @@ pub async fn publish_self(raft: RaftHandle, config: std::sync::Arc<Config>, stop
                 },
             }
         };
-        let Some(done) = stop.run_until_cancelled(publish(&raft, update)).await else { return };
+        let Some(done) = stop.run_until_cancelled(publish(&raft, update, elsewhere)).await else { return };
         match done {
-            Ok(()) => backoff.reset(),
+            Ok(()) => {
+                backoff.reset();
+                // By hearsay it may not have come here yet; what does not come is said again.
+                let _applied = stop.run_until_cancelled(timeout(APPLIED_LIMIT, catalog.changed())).await;
+            }
             Err(error) => {
                 tracing::warn!(%error, "this node's entry in the member list could not be brought up to date yet");
                 if stop.run_until_cancelled(tokio::time::sleep(backoff.step())).await.is_none() {
@@ -40,15 +49,28 @@ pub async fn publish_self(raft: RaftHandle, config: std::sync::Arc<Config>, stop
     }
 }
 
-async fn publish(raft: &RaftHandle, update: MemberUpdate) -> Result<(), RaftError> {
-    let has_moved = update.peer_urls.is_some();
+async fn publish(raft: &RaftHandle, update: MemberUpdate, elsewhere: bool) -> Result<(), RaftError> {
+    let is_readdressed = update.peer_urls.is_some();
     let command = Command::MemberUpdate(update);
+    if is_readdressed && elsewhere {
+        // The leader calls it where it was. Before it misses one, and stands for election: its higher term would cost the
+        // others their leader.
+        match raft.propose_by_hearsay(&command).await {
+            Err(RaftError::NoLeader) => {}
+            done => return done,
+        }
+    }
     match raft.propose(command.clone()).await {
         Ok(_) => Ok(()),
-        // The leader calls it where it was, so that it does not hear of any.
-        Err(RaftError::NoLeader) if has_moved => raft.propose_by_hearsay(&command).await,
+        Err(RaftError::NoLeader) if is_readdressed => raft.propose_by_hearsay(&command).await,
         Err(error) => Err(error),
     }
+}
+
+/// Whether URLs name other places, and not only another scheme.
+fn is_elsewhere(known: &[String], now: &[String]) -> bool {
+    let place = |url: &String| url.split_once("://").map_or_else(|| url.clone(), |(_, rest)| rest.to_owned());
+    !known.iter().map(place).eq(now.iter().map(place))
 }
 
 /// Where this node is reached. Whether by TLS is not the configuration's matter: that is a word at the cluster's

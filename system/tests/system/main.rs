@@ -9,6 +9,7 @@ mod encoders;
 mod failover;
 mod icecast;
 mod membership;
+mod moved;
 mod names;
 mod secrets;
 mod trust;
