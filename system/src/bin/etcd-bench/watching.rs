@@ -11,8 +11,8 @@ use std::{
 use autoradio_proto::etcd::etcdserverpb::{
     PutRequest, WatchCreateRequest, WatchRequest, WatchResponse, watch_client::WatchClient, watch_request::RequestUnion,
 };
-use tokio::task::JoinSet;
-use tokio_stream::StreamExt as _;
+use tokio::{sync::mpsc, task::JoinSet};
+use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Streaming, transport::Channel};
 
 use crate::load::{Client, Sample, micros};
@@ -31,8 +31,8 @@ pub(crate) async fn fan_out(channels: &[Channel], duration: Duration) -> Sample 
     let (begun, mut watchers) = (Instant::now(), JoinSet::new());
     let started: Arc<Vec<AtomicU64>> = Arc::new((0..puts).map(|_| AtomicU64::new(0)).collect());
     for number in 0..WATCHERS {
-        let stream = watch(channels[number % channels.len()].clone()).await;
-        watchers.spawn(heard(stream, started.clone(), begun));
+        let watcher = Watcher::open(channels[number % channels.len()].clone()).await;
+        watchers.spawn(watcher.hear(started.clone(), begun));
     }
     let mut client = Client::new(channels[0].clone());
     let putting = Instant::now();
@@ -48,29 +48,39 @@ pub(crate) async fn fan_out(channels: &[Channel], duration: Duration) -> Sample 
 }
 
 /// A watch that has been created.
-async fn watch(channel: Channel) -> Streaming<WatchResponse> {
-    let create = WatchCreateRequest { key: KEY.into(), ..WatchCreateRequest::default() };
-    let request = WatchRequest { request_union: Some(RequestUnion::CreateRequest(create)) };
-    // The stream stays open: a server may take its end for the client's.
-    let requests = tokio_stream::iter([request]).chain(tokio_stream::pending());
-    let mut answers = WatchClient::new(channel).watch(requests).await.expect("watches are served").into_inner();
-    let created = answers.message().await.expect("the stream lives").expect("the stream goes on");
-    assert!(created.created, "{created:?}");
-    answers
+struct Watcher {
+    /// The stream's requests end when it is dropped. While they go on, it would live on at the server whatever becomes
+    /// of the answers, and be served in the next round, too.
+    _requests: mpsc::Sender<WatchRequest>,
+    answers: Streaming<WatchResponse>,
 }
 
-/// The latency of each put, until all were heard of.
-async fn heard(mut answers: Streaming<WatchResponse>, started: Arc<Vec<AtomicU64>>, begun: Instant) -> Vec<u32> {
-    let mut latencies = Vec::with_capacity(started.len());
-    while latencies.len() < started.len() {
-        let answer = answers.message().await.expect("the stream lives").expect("the stream goes on");
-        let now = u64::from(micros(begun.elapsed()));
-        for event in answer.events {
-            let value = event.kv.expect("every event has a pair").value;
-            let number: usize = String::from_utf8_lossy(&value).parse().expect("the number of the put");
-            let latency = now.saturating_sub(started[number].load(Ordering::Acquire));
-            latencies.push(u32::try_from(latency).unwrap_or(u32::MAX));
-        }
+impl Watcher {
+    async fn open(channel: Channel) -> Self {
+        let create = WatchCreateRequest { key: KEY.into(), ..WatchCreateRequest::default() };
+        let request = WatchRequest { request_union: Some(RequestUnion::CreateRequest(create)) };
+        let (requests, receiver) = mpsc::channel(1);
+        requests.try_send(request).expect("there is room for one");
+        let answers = WatchClient::new(channel).watch(ReceiverStream::new(receiver)).await;
+        let mut answers = answers.expect("watches are served").into_inner();
+        let created = answers.message().await.expect("the stream lives").expect("the stream goes on");
+        assert!(created.created, "{created:?}");
+        Self { _requests: requests, answers }
     }
-    latencies
+
+    /// The latency of each put, until all were heard of.
+    async fn hear(mut self, started: Arc<Vec<AtomicU64>>, begun: Instant) -> Vec<u32> {
+        let mut latencies = Vec::with_capacity(started.len());
+        while latencies.len() < started.len() {
+            let answer = self.answers.message().await.expect("the stream lives").expect("the stream goes on");
+            let now = u64::from(micros(begun.elapsed()));
+            for event in answer.events {
+                let value = event.kv.expect("every event has a pair").value;
+                let number: usize = String::from_utf8_lossy(&value).parse().expect("the number of the put");
+                let latency = now.saturating_sub(started[number].load(Ordering::Acquire));
+                latencies.push(u32::try_from(latency).unwrap_or(u32::MAX));
+            }
+        }
+        latencies
+    }
 }
