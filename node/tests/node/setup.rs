@@ -149,7 +149,8 @@ async fn the_client_port_speaks_http_too() {
 async fn a_daemon_that_is_stopped_gives_a_join_up() {
     let dir = tempfile::tempdir().unwrap();
     let daemon = Daemon::open(config(dir.path(), "n0")).await.unwrap();
-    let nobody = crate::support::free_addr().to_string();
+    // By TLS it would be told at once that it needs a token.
+    let nobody = format!("http://{}", crate::support::free_addr());
     let joining = tokio::spawn({
         let daemon = daemon.clone();
         async move { daemon.start(Start::Join(nobody)).await }
