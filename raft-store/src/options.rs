@@ -25,8 +25,8 @@ impl Options {
     /// answered within it.
     pub const HEARTBEAT: Duration = Duration::from_millis(200);
     /// The election timeout unless another is set. A leader is given up after the longer of the two (its lease) *and* a
-    /// time between them, looked at every one and a half heartbeats: 1.6 to 2.3 s here.
-    pub const ELECTION: (Duration, Duration) = (Duration::from_millis(600), Duration::from_millis(1_000));
+    /// time between them, looked at every one and a half heartbeats: 1.2 to 1.9 s here.
+    pub const ELECTION: (Duration, Duration) = (Duration::from_millis(400), Duration::from_millis(800));
 
     /// What stays free unless something else is set: more than a disk that others fill loses between two looks, and than
     /// this node's own vote, marks and segments need while changes are refused.
