@@ -21,6 +21,7 @@ use crate::{
     applied::Applied,
     aside,
     barrier::Barrier,
+    candidacy::Heard,
     fetch::{self, Giving},
     full::FullPeers,
     handover::Chosen,
@@ -74,6 +75,7 @@ pub struct Consensus {
     pub(crate) giving: Giving,
     pub(crate) space: SpaceWatch,
     pub(crate) full_peers: FullPeers,
+    pub(crate) heard: Heard,
     flusher: Arc<Mutex<Option<JoinHandle<()>>>>,
 }
 
@@ -210,6 +212,7 @@ impl Consensus {
             giving: Giving::default(),
             space,
             full_peers,
+            heard: Heard::new(options.election.1),
             flusher,
         })
     }
@@ -322,14 +325,13 @@ impl Consensus {
     /// `Stopped`, or a payload that cannot be read.
     pub async fn handle(&self, kind: RpcKind, payload: Bytes) -> Result<Bytes, ConsensusError> {
         match kind {
-            RpcKind::Append => return self.append(&payload).await,
-            RpcKind::Vote => network::encode(&self.raft.vote(read(&payload)?).await),
-            RpcKind::Snapshot => return self.install(&payload).await,
-            RpcKind::Fetch => return self.give_snapshot(&payload).await,
-            RpcKind::HandedVote => return self.handed_vote(&payload).await,
-            RpcKind::TakeOver => return self.take_over().await.map(|()| Bytes::new()),
+            RpcKind::Append => self.append(&payload).await,
+            RpcKind::Vote => self.vote(&payload).await,
+            RpcKind::Snapshot => self.install(&payload).await,
+            RpcKind::Fetch => self.give_snapshot(&payload).await,
+            RpcKind::HandedVote => self.handed_vote(&payload).await,
+            RpcKind::TakeOver => self.take_over().await.map(|()| Bytes::new()),
         }
-        .map_err(stopped)
     }
 
     /// Writes a snapshot now and waits for it.

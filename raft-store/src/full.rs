@@ -94,6 +94,9 @@ impl Consensus {
             request.entries.clear();
         }
         let mut answer = self.raft.append_entries(request).await;
+        if !matches!(answer, Ok(AppendEntriesResponse::HigherVote(_)) | Err(_)) {
+            self.heard.note();
+        }
         if refused && matches!(answer, Ok(AppendEntriesResponse::Success)) {
             answer = Ok(AppendEntriesResponse::PartialSuccess(before));
         }
@@ -106,7 +109,11 @@ impl Consensus {
         if self.space().full && request.done {
             return Err(ConsensusError::NoSpace("there is no room for a snapshot".into()));
         }
-        network::encode(&self.raft.install_snapshot(request).await).map_err(stopped)
+        let answer = self.raft.install_snapshot(request).await;
+        if answer.is_ok() {
+            self.heard.note();
+        }
+        network::encode(&answer).map_err(stopped)
     }
 
     /// Hands leadership on while this node leads and has no room, until the consensus stops.

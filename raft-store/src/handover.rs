@@ -26,7 +26,7 @@ use crate::{
     Consensus, ConsensusError, RaftStatus, Role, RpcKind, TransportError,
     consensus::{read, stopped, within},
     network,
-    types::{LogId, TypeConfig},
+    types::{LogId, TypeConfig, Vote},
 };
 
 /// How long the election of a chosen successor may take.
@@ -117,18 +117,22 @@ impl Consensus {
     pub(crate) async fn handed_vote(&self, payload: &[u8]) -> Result<Bytes, ConsensusError> {
         let request: VoteRequest<NodeId> = read(payload)?;
         if !request.vote.is_committed() {
-            // It continues an entry that nobody has, so that the vote is all that is taken over of it. Where this node has
-            // seen a later vote, not even that, and the vote itself is refused, too.
-            let nowhere = LogId::new(CommittedLeaderId::new(request.vote.leader_id().term, 0), u64::MAX - 1);
-            let nothing = AppendEntriesRequest::<TypeConfig> {
-                vote: request.vote,
-                prev_log_id: Some(nowhere),
-                entries: Vec::new(),
-                leader_commit: None,
-            };
-            self.raft.append_entries(nothing).await.map_err(stopped)?;
+            self.adopt(request.vote).await?;
         }
         network::encode(&self.raft.vote(request).await).map_err(stopped)
+    }
+
+    /// Takes over a vote that is not committed, as an append would bring it: it continues an entry that nobody has, so that
+    /// the vote is all that is taken. Where this node has seen a later one, not even that.
+    pub(crate) async fn adopt(&self, vote: Vote) -> Result<(), ConsensusError> {
+        let nowhere = LogId::new(CommittedLeaderId::new(vote.leader_id().term, 0), u64::MAX - 1);
+        let nothing = AppendEntriesRequest::<TypeConfig> {
+            vote,
+            prev_log_id: Some(nowhere),
+            entries: Vec::new(),
+            leader_commit: None,
+        };
+        self.raft.append_entries(nothing).await.map(drop).map_err(stopped)
     }
 }
 

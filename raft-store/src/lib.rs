@@ -4,6 +4,7 @@ mod addresses;
 mod applied;
 mod aside;
 mod barrier;
+mod candidacy;
 mod consensus;
 mod disk;
 mod error;

@@ -180,3 +180,34 @@ async fn who_cannot_lead_is_not_handed_leadership() {
     cluster.put("a", "1").await;
     assert_eq!(cluster.leader().await, leader);
 }
+
+/// It waited for a time of its own, while the candidate's term rose past each of its tries: seconds without a leader.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_refuses_a_candidate_for_its_shorter_log_stands_at_once() {
+    let cluster = Cluster::of(3).await;
+    cluster.put("a", "1").await;
+    let leader = cluster.leader().await;
+    let [shorter, longer] = [1, 2].map(|step| (leader - 1 + step) % 3 + 1);
+    cluster.wait_value(shorter, "a", "1").await;
+    cluster.cut(shorter);
+    cluster.put("a", "2").await;
+    cluster.wait_value(longer, "a", "2").await;
+    cluster.stop(leader).await;
+    cluster.heal();
+    // A candidate more eager than the other can be by itself.
+    let eager = async {
+        loop {
+            cluster.node(shorter).elect().await.expect("it runs");
+            tokio::time::sleep(Duration::from_millis(150)).await;
+        }
+    };
+    let led = eventually("the one with more leads", || async {
+        (cluster.node(longer).status().role == Role::Leader).then_some(())
+    });
+    tokio::select! {
+        () = led => {}
+        () = eager => unreachable!("it goes on"),
+    }
+    cluster.put("a", "3").await;
+    cluster.wait_value(shorter, "a", "3").await;
+}
