@@ -3,7 +3,7 @@
 use std::{io, ops::ControlFlow, path::PathBuf};
 
 /// A collection of cells in a [`Disk`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 pub enum Tree {
     /// The log's entries, in pieces.
     Log,

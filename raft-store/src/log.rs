@@ -28,7 +28,6 @@ use crate::{
     witness::Witness,
 };
 
-pub(crate) use record::FORMAT;
 use record::{decode, encode};
 
 const PIECE_BYTES: usize = 100 * 1024;

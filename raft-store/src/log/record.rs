@@ -8,7 +8,7 @@ use std::io;
 use serde::{Serialize, de::DeserializeOwned};
 
 /// The format of values that this program writes, and the newest that it reads. 1 had no checksum.
-pub(crate) const FORMAT: u8 = 2;
+const FORMAT: u8 = 2;
 const CHECKSUM_BYTES: usize = 4;
 
 /// `value` as it is kept under `name`.
