@@ -75,7 +75,7 @@ impl World {
             slots: (0..PLACES).map(Slot::new).collect(),
             changing: false,
             crowd: Crowd::new(net),
-            clients: Driven::new(0),
+            clients: Driven::new(0, &mut Dice::of(scenario.seed, "clients", 0)),
             orders: Orders::default(),
             made: false,
             dice: Dice::of(scenario.seed, "world", 0),
