@@ -25,5 +25,5 @@ mod wire;
 mod world;
 
 pub use findings::Report;
-pub use scenario::{Planted, Scenario};
+pub use scenario::{Events, Planted, Scenario};
 pub use world::simulate;

@@ -59,7 +59,7 @@ pub fn simulate(scenario: &Scenario) -> Report {
 
 impl World {
     fn new(scenario: &Scenario) -> Self {
-        let net = Net::new(Dice::of(scenario.seed, "net", 0), Trace::new(scenario.print));
+        let net = Net::new(Dice::of(scenario.seed, "net", 0), Trace::new(scenario.events));
         let shared = Shared {
             seed: scenario.seed,
             net: net.clone(),
@@ -99,7 +99,7 @@ impl World {
                 self.check();
             }
         }
-        let (events, trace) = self.shared.net.trace();
+        let (events, trace, lines) = self.shared.net.trace();
         let history = self.crowd.history();
         Report {
             seed: scenario.seed,
@@ -112,6 +112,7 @@ impl World {
             epochs: self.shared.air.epochs(),
             events,
             trace,
+            lines,
         }
     }
 
