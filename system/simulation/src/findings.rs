@@ -65,4 +65,6 @@ pub struct Report {
     pub events: u64,
     /// The trace's hash: equal for equal runs.
     pub trace: u64,
+    /// The events, where they are to be kept: time, hash of all up to it, and what it was.
+    pub lines: Vec<String>,
 }

@@ -1,5 +1,6 @@
 //! A cluster in one thread, under virtual time: the real consensus and the real machine, over a network and disks that
-//! fail by a seed. The same seed gives the same run, to the last message.
+//! fail by a seed. The same seed gives the same run, to the last message, where tokio's own dice follow from it too
+//! (`--cfg tokio_unstable`, which `scripts/simulate` sets).
 //!
 //! Each node has a runtime of its own, whose clock stands still while it is not driven. So a node is paused by not
 //! driving it (and its clock jumps when it goes on, as after SIGSTOP), and is killed by dropping its runtime; its disk
@@ -24,5 +25,5 @@ mod wire;
 mod world;
 
 pub use findings::Report;
-pub use scenario::{Planted, Scenario};
+pub use scenario::{Events, Planted, Scenario};
 pub use world::simulate;

@@ -2,40 +2,74 @@
 
 use std::process::ExitCode;
 
-use autoradio_simulation::{Scenario, simulate};
+use autoradio_simulation::{Events, Report, Scenario, simulate};
 
-const USAGE: &str = "simulate [SEEDS (default 1000)] [FROM (default 1)]; simulate --print SEED…";
+const USAGE: &str =
+    "simulate [SEEDS (default 1000)] [FROM (default 1)]; simulate --twice SEEDS [FROM]; simulate --print SEED…";
 
 fn main() -> ExitCode {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let numbers: Vec<u64> = arguments.iter().filter_map(|text| text.parse().ok()).collect();
-    match (arguments.first().map(String::as_str), numbers.as_slice()) {
-        (Some("--print"), [_, ..]) if numbers.len() + 1 == arguments.len() => {
-            let mut code = ExitCode::SUCCESS;
-            for seed in numbers {
-                let report = simulate(&Scenario { print: true, ..Scenario::of_seed(seed) });
-                println!("{report:#?}");
-                if !report.findings.is_empty() {
-                    code = ExitCode::FAILURE;
-                }
-            }
-            code
-        }
-        (first, _) if numbers.len() == arguments.len() && first != Some("--print") && numbers.len() <= 2 => {
-            let (seeds, from) = (numbers.first().copied().unwrap_or(1_000), numbers.get(1).copied().unwrap_or(1));
-            run(from..from.saturating_add(seeds))
-        }
-        _ => {
-            eprintln!("{USAGE}");
-            ExitCode::from(2)
-        }
+    let mut arguments: Vec<String> = std::env::args().skip(1).collect();
+    let option = arguments.first().filter(|first| first.starts_with("--")).cloned();
+    if option.is_some() {
+        arguments.remove(0);
+    }
+    let Ok(numbers) = arguments.iter().map(|text| text.parse()).collect::<Result<Vec<u64>, _>>() else {
+        return usage();
+    };
+    match (option.as_deref(), numbers.as_slice()) {
+        (Some("--print"), [_, ..]) => print(&numbers),
+        (Some("--twice"), [seeds]) => run(*seeds, 1, twice),
+        (Some("--twice"), [seeds, from]) => run(*seeds, *from, twice),
+        (None, []) => run(1_000, 1, once),
+        (None, [seeds]) => run(*seeds, 1, once),
+        (None, [seeds, from]) => run(*seeds, *from, once),
+        _ => usage(),
     }
 }
 
-fn run(seeds: std::ops::Range<u64>) -> ExitCode {
+fn usage() -> ExitCode {
+    eprintln!("{USAGE}");
+    ExitCode::from(2)
+}
+
+/// Runs seeds with all that happens in them.
+fn print(seeds: &[u64]) -> ExitCode {
+    let mut code = ExitCode::SUCCESS;
+    for seed in seeds {
+        let report = simulate(&Scenario { events: Events::Printed, ..Scenario::of_seed(*seed) });
+        println!("{report:#?}");
+        if !report.findings.is_empty() {
+            code = ExitCode::FAILURE;
+        }
+    }
+    code
+}
+
+fn once(seed: u64) -> Report {
+    simulate(&Scenario::of_seed(seed))
+}
+
+/// Runs a seed two times; that the runs are not equal is a finding.
+fn twice(seed: u64) -> Report {
+    let [mut one, other] = [(); 2].map(|()| simulate(&Scenario { events: Events::Kept, ..Scenario::of_seed(seed) }));
+    if one != other {
+        let same = one.lines.iter().zip(&other.lines).take_while(|(one, other)| one == other).count();
+        let line = |report: &Report| report.lines.get(same).map_or("the end", String::as_str).to_owned();
+        one.findings.push(format!(
+            "two runs part after {same} events (of {} and {}):\n  {}\n  {}",
+            one.events,
+            other.events,
+            line(&one),
+            line(&other)
+        ));
+    }
+    one
+}
+
+fn run(seeds: u64, from: u64, report_of: fn(u64) -> Report) -> ExitCode {
     let (mut failed, mut answered, mut faults) = (Vec::new(), 0, 0);
-    for seed in seeds.clone() {
-        let report = simulate(&Scenario::of_seed(seed));
+    for seed in from..from.saturating_add(seeds) {
+        let report = report_of(seed);
         answered += report.answered;
         faults += report.faults;
         if !report.findings.is_empty() {
@@ -47,6 +81,6 @@ fn run(seeds: std::ops::Range<u64>) -> ExitCode {
             println!("seed {seed}: {answered} operations answered under {faults} faults so far");
         }
     }
-    println!("{} seeds, {answered} operations answered, {faults} faults, failed: {failed:?}", seeds.count());
+    println!("{seeds} seeds, {answered} operations answered, {faults} faults, failed: {failed:?}");
     if failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

@@ -152,9 +152,9 @@ impl Net {
         self.with(|inner| inner.trace.note(inner.now_ms, what, bytes));
     }
 
-    /// Events so far, and their hash.
-    pub(crate) fn trace(&self) -> (u64, u64) {
-        self.with(|inner| (inner.trace.events(), inner.trace.hash()))
+    /// How many events there were, their hash, and those that were kept.
+    pub(crate) fn trace(&self) -> (u64, u64, Vec<String>) {
+        self.with(|inner| (inner.trace.events(), inner.trace.hash(), inner.trace.lines()))
     }
 }
 

@@ -42,9 +42,10 @@ pub(crate) struct Driven {
 }
 
 impl Driven {
-    pub(crate) fn new(now_ms: u64) -> Self {
-        let runtime = Builder::new_current_thread().enable_time().start_paused(true).build();
-        let runtime = runtime.expect("a runtime without IO needs nothing of the system");
+    pub(crate) fn new(now_ms: u64, dice: &mut Dice) -> Self {
+        let mut builder = Builder::new_current_thread();
+        seed(builder.enable_time().start_paused(true), dice);
+        let runtime = builder.build().expect("a runtime without IO needs nothing of the system");
         let born = runtime.block_on(async { Instant::now() });
         Self { runtime, born, born_ms: now_ms }
     }
@@ -67,6 +68,16 @@ impl Driven {
         });
     }
 }
+
+/// tokio chooses at random too: a `select!` its branch (openraft has one), a `watch` whom it wakes first. That it follows
+/// from a seed must be asked of the compiler.
+#[cfg(tokio_unstable)]
+fn seed(builder: &mut Builder, dice: &mut Dice) {
+    builder.rng_seed(tokio::runtime::RngSeed::from_bytes(&dice.roll().to_le_bytes()));
+}
+
+#[cfg(not(tokio_unstable))]
+fn seed(_: &mut Builder, _: &mut Dice) {}
 
 /// One life.
 pub(crate) struct Life {
@@ -139,7 +150,7 @@ impl Slot {
         let net = shared.net.clone();
         let wire = Arc::new(Wire { id, place: self.place, net: net.clone(), heard: heard.clone() });
         let witness = Arc::new(Witness::new(name.clone(), shared.applied.clone(), shared.findings.clone()));
-        let driven = Driven::new(now_ms);
+        let driven = Driven::new(now_ms, &mut dice);
         driven.spawn(disk.clone().serve());
         let storage = Storage { disk: Arc::new(disk.clone()), files: Arc::new(disk) };
         let identity = Identity { cluster_id: CLUSTER, node_id: id };

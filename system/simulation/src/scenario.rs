@@ -16,6 +16,18 @@ pub struct Planted {
     pub histories_only: bool,
 }
 
+/// What becomes of a run's events, once they are in the trace's hash.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Events {
+    /// They are forgotten.
+    #[default]
+    Dropped,
+    /// Each is printed.
+    Printed,
+    /// They are kept for the report.
+    Kept,
+}
+
 /// One run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Scenario {
@@ -25,8 +37,8 @@ pub struct Scenario {
     pub faults_ms: u64,
     /// Faults of the program.
     pub planted: Planted,
-    /// Whether each event is printed.
-    pub print: bool,
+    /// What becomes of its events.
+    pub events: Events,
 }
 
 impl Scenario {
@@ -36,6 +48,6 @@ impl Scenario {
     /// The usual run of a seed.
     #[must_use]
     pub fn of_seed(seed: u64) -> Self {
-        Self { seed, faults_ms: Self::FAULTS_MS, planted: Planted::default(), print: false }
+        Self { seed, faults_ms: Self::FAULTS_MS, planted: Planted::default(), events: Events::default() }
     }
 }

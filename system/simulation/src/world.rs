@@ -59,7 +59,7 @@ pub fn simulate(scenario: &Scenario) -> Report {
 
 impl World {
     fn new(scenario: &Scenario) -> Self {
-        let net = Net::new(Dice::of(scenario.seed, "net", 0), Trace::new(scenario.print));
+        let net = Net::new(Dice::of(scenario.seed, "net", 0), Trace::new(scenario.events));
         let shared = Shared {
             seed: scenario.seed,
             net: net.clone(),
@@ -75,7 +75,7 @@ impl World {
             slots: (0..PLACES).map(Slot::new).collect(),
             changing: false,
             crowd: Crowd::new(net),
-            clients: Driven::new(0),
+            clients: Driven::new(0, &mut Dice::of(scenario.seed, "clients", 0)),
             orders: Orders::default(),
             made: false,
             dice: Dice::of(scenario.seed, "world", 0),
@@ -99,7 +99,7 @@ impl World {
                 self.check();
             }
         }
-        let (events, trace) = self.shared.net.trace();
+        let (events, trace, lines) = self.shared.net.trace();
         let history = self.crowd.history();
         Report {
             seed: scenario.seed,
@@ -112,6 +112,7 @@ impl World {
             epochs: self.shared.air.epochs(),
             events,
             trace,
+            lines,
         }
     }
 
