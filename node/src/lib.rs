@@ -15,6 +15,7 @@ pub mod etcd;
 pub mod etcd_v2;
 pub mod fabric;
 pub mod front;
+mod gathered;
 pub mod icecast;
 pub mod metrics;
 pub mod onair;

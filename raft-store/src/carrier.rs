@@ -90,7 +90,14 @@ fn gone() -> io::Error {
 
 fn carry(recent: &Mutex<Recent>, database: &Database, sync: &mut Sync, upto: u64) -> io::Result<()> {
     for tree in [Tree::Log, Tree::Marks] {
-        let cells = recent.lock().expect(UNPOISONED).upto(tree, upto);
+        let cells = {
+            let mut recent = recent.lock().expect(UNPOISONED);
+            let cells = recent.upto(tree, upto);
+            if tree == Tree::Log {
+                recent.carry(&cells);
+            }
+            cells
+        };
         for part in parts(&cells) {
             database.write(tree, part)?;
             sync.run()?;

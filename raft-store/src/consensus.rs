@@ -313,6 +313,11 @@ impl Consensus {
         self.status.borrow().clone()
     }
 
+    /// Looks at the status without a copy of it; `f` must be short.
+    pub(crate) fn with_status<R>(&self, f: impl FnOnce(&RaftStatus) -> R) -> R {
+        f(&self.status.borrow())
+    }
+
     /// The status as it changes (at least when role, leader, membership, applied index or `fatal` change).
     #[must_use]
     pub fn watch_status(&self) -> watch::Receiver<RaftStatus> {

@@ -128,6 +128,9 @@ impl Database {
 
     /// Shows the cells from `start` on, those from `end` on left out.
     pub(crate) fn scan(&self, tree: Tree, start: &[u8], end: &[u8], visit: &mut Visit<'_>) -> io::Result<()> {
+        if start >= end {
+            return Ok(());
+        }
         for found in self.tree(tree).range(start..end) {
             let (key, value) = found?;
             if visit(&key, &value)?.is_break() {

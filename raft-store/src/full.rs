@@ -82,7 +82,7 @@ impl Consensus {
 
     /// Refuses a change where there is no room for it.
     pub(crate) fn check_space(&self) -> Result<(), ConsensusError> {
-        refusal(&self.status(), self.space(), &self.full_peers.now()).map_or(Ok(()), Err)
+        self.with_status(|status| refusal(status, self.space(), &self.full_peers.now())).map_or(Ok(()), Err)
     }
 
     /// Answers an append.

@@ -172,6 +172,9 @@ pub(crate) struct Followed {
     pub(crate) leader: watch::Receiver<Option<NodeId>>,
 }
 
+/// A single entry changes the status several times, and many tasks look at it: so often is enough.
+const FOLLOW_EVERY: Duration = Duration::from_millis(5);
+
 /// Follows openraft's metrics and says them in our words, for as long as anybody listens.
 pub(crate) fn follow(mut metrics: watch::Receiver<Metrics>, applied: Applied, unheard_max_ms: u64) -> Followed {
     // Cloned at once: a borrowed value would block the consensus.
@@ -190,6 +193,7 @@ pub(crate) fn follow(mut metrics: watch::Receiver<Metrics>, applied: Applied, un
             if sender.send(status).is_err() {
                 return;
             }
+            tokio::time::sleep(FOLLOW_EVERY).await;
         }
         applied.close();
     });

@@ -32,12 +32,27 @@ pub(crate) struct Recent {
     next: u64,
     /// What is to be in it.
     body: Vec<u8>,
+    /// The database's log ends here, or before.
+    carried_end: Option<Vec<u8>>,
 }
 
 impl Recent {
-    /// Nothing; the journal's last frame had this number.
-    pub(crate) fn after(last: u64) -> Self {
-        Self { log: Cells::new(), marks: Cells::new(), next: last + 1, body: Vec::new() }
+    /// Nothing; the journal's last frame had this number, and the database's log this last key.
+    pub(crate) fn after(last: u64, carried_end: Option<Vec<u8>>) -> Self {
+        Self { log: Cells::new(), marks: Cells::new(), next: last + 1, body: Vec::new(), carried_end }
+    }
+
+    /// Whether the database has no cells of the log from `start` on: what is new need not be looked for there.
+    pub(crate) fn has_all_from(&self, start: &[u8]) -> bool {
+        self.carried_end.as_deref().is_none_or(|end| start > end)
+    }
+
+    /// The database is about to get these cells of the log.
+    pub(crate) fn carry(&mut self, cells: &[Carried]) {
+        let last = cells.iter().rev().find(|(_, value)| value.is_some()).map(|(key, _)| key);
+        if last > self.carried_end.as_ref() {
+            self.carried_end = last.cloned();
+        }
     }
 
     fn cells(&self, tree: Tree) -> &Cells {
@@ -151,7 +166,7 @@ mod tests {
     }
 
     fn written() -> Recent {
-        let mut recent = Recent::after(4);
+        let mut recent = Recent::after(4, Some(b"Z".to_vec()));
         recent.write(Tree::Log, vec![cell("a", Some("1")), cell("b", Some("1"))]).unwrap();
         recent.write(Tree::Marks, vec![cell("vote", Some("1"))]).unwrap();
         assert_eq!(recent.take().map(|(number, _)| number), Some(5));
@@ -178,6 +193,9 @@ mod tests {
         recent.forget(5);
         assert_eq!(text(recent.range(Tree::Log, b"a", b"z")), ["b=-", "c=2"]);
         assert!(recent.upto(Tree::Marks, u64::MAX).is_empty());
+        assert!(recent.has_all_from(b"a") && !recent.has_all_from(b"A"));
+        recent.carry(&recent.upto(Tree::Log, u64::MAX));
+        assert!(recent.has_all_from(b"d") && !recent.has_all_from(b"c"));
     }
 
     #[test]
@@ -186,7 +204,7 @@ mod tests {
         recent.forget(5);
         let (number, body) = recent.take().unwrap();
         assert!(recent.take().is_none());
-        let mut again = Recent::after(number);
+        let mut again = Recent::after(number, None);
         again.replay(number, &body).unwrap();
         assert_eq!((&again.log, &again.marks), (&recent.log, &recent.marks));
         let error = again.replay(9, &body[..body.len() - 1]).unwrap_err();

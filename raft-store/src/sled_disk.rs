@@ -67,7 +67,7 @@ impl SledDisk {
     fn replay(dir: &Path, database: &Database, sync: Sync) -> io::Result<(Arc<Mutex<Recent>>, flusher::Sync)> {
         let (id, carried) = database.journal()?;
         let (journal, found) = Journal::open(dir, id, carried)?;
-        let mut recent = Recent::after(found.last);
+        let mut recent = Recent::after(found.last, database.last_key(Tree::Log, |_| true)?);
         for frame in &found.frames {
             recent.replay(frame.number, &frame.body)?;
         }
@@ -94,8 +94,12 @@ impl Disk for SledDisk {
 
     fn scan(&self, tree: Tree, start: &[u8], end: &[u8], visit: &mut Visit<'_>) -> io::Result<()> {
         // These first: what is carried meanwhile is seen twice then, and not left out.
-        let recent = self.recent.lock().expect(UNPOISONED).range(tree, start, end);
+        let (recent, all) = {
+            let recent = self.recent.lock().expect(UNPOISONED);
+            (recent.range(tree, start, end), tree == Tree::Log && recent.has_all_from(start))
+        };
         let (mut recent, mut ended) = (recent.iter().peekable(), false);
+        let end = if all { start } else { end };
         self.database.scan(tree, start, end, &mut |key, value| {
             let mut shown = ControlFlow::Continue(());
             let mut is_newer = false;

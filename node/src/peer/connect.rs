@@ -10,7 +10,10 @@ use tokio_rustls::{TlsConnector, client::TlsStream};
 use tonic::transport::{Channel, Endpoint, Uri};
 
 use super::stream::Stream;
-use crate::trust::{Keyring, PeerName, Wire, explain};
+use crate::{
+    gathered::Gathered,
+    trust::{Keyring, PeerName, Wire, explain},
+};
 
 /// The largest message in either direction: a snapshot's piece (3 MiB) or a batch of frames, with room.
 pub const MESSAGE_MAX_BYTES: usize = 8 << 20;
@@ -107,7 +110,7 @@ impl PeerUrl {
     pub(super) async fn over(&self, stream: TlsStream<TcpStream>) -> Result<Channel, tonic::transport::Error> {
         let mut stream = Some(Stream::Tls(Box::new(stream.into())));
         let connector = tower::service_fn(move |_: Uri| {
-            let stream = stream.take().map(TokioIo::new);
+            let stream = stream.take().map(|stream| TokioIo::new(Gathered::new(stream)));
             std::future::ready(stream.ok_or_else(|| io::Error::other("the connection was lost")))
         });
         self.endpoint().connect_with_connector(connector).await
@@ -125,7 +128,7 @@ impl PeerUrl {
         let (url, keyring) = (self.clone(), keyring.clone());
         let connector = tower::service_fn(move |_: Uri| {
             let (url, keyring) = (url.clone(), keyring.clone());
-            async move { url.connect(&keyring, meant).await.map(TokioIo::new) }
+            async move { url.connect(&keyring, meant).await.map(|stream| TokioIo::new(Gathered::new(stream))) }
         });
         self.endpoint().connect_with_connector_lazy(connector)
     }

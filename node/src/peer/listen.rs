@@ -5,7 +5,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use autoradio_proto::peer::{join_server::JoinServer, peer_server::PeerServer};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpListener;
-use tokio_stream::wrappers::ReceiverStream;
+use tokio_stream::{StreamExt, wrappers::ReceiverStream};
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Server;
 
@@ -13,7 +13,7 @@ use super::{
     FabricService, Loads, MESSAGE_MAX_BYTES, accept::accept, envelope::CheckEnvelope, gate::Gate, join::JoinService,
     service::PeerService,
 };
-use crate::raft::RaftHandle;
+use crate::{gathered::Gathered, raft::RaftHandle};
 
 /// As on the calling side (`connect`).
 const KEEP_ALIVE: Duration = Duration::from_secs(5);
@@ -61,6 +61,7 @@ pub async fn serve(
         .max_encoding_message_size(MESSAGE_MAX_BYTES);
     let peer = tonic::service::interceptor::InterceptedService::new(peer, check);
     let incoming = ReceiverStream::new(accept(listener, raft.peers().keyring().clone(), stop.clone()));
+    let incoming = incoming.map(|accepted| accepted.map(Gathered::new));
     Server::builder()
         .http2_keepalive_interval(Some(KEEP_ALIVE))
         .http2_keepalive_timeout(Some(KEEP_ALIVE))

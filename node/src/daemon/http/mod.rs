@@ -2,7 +2,6 @@
 
 mod activity;
 mod busy;
-mod gathered;
 mod limits;
 mod listener;
 mod places;
@@ -26,13 +25,13 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use self::{
     activity::{Activity, Requests},
-    gathered::Gathered,
     limits::{ACCEPT_PAUSE, DRAIN, HEAD_TIMEOUT, KEEP_ALIVE, REFUSAL, REFUSALS_MAX},
     listener::{Arrived, Opened},
     places::{Place, Places},
     visit::Visit,
 };
 use super::authority::Mended;
+use crate::gathered::Gathered;
 
 /// Serves `router` on one listener until `stop`, within the usual bounds.
 pub(super) async fn serve(listener: Listener, router: Router, stop: CancellationToken) {

@@ -4,7 +4,7 @@
 //! first of a connection that is ready wakes the connection, which would write its answer alone, and the next one's
 //! after it: a system call for each, here and in the client. So a connection that has something to write lets those that
 //! are ready have their turn first, and then writes what came together. One that is alone is not kept waiting: its turn
-//! comes again at once.
+//! comes again at once. And a call's head, its message and its end are one write, and not three.
 
 use std::{
     io::{self, IoSlice},
@@ -13,6 +13,7 @@ use std::{
 };
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tonic::transport::server::Connected;
 
 /// A shorter write waits for what follows it, or for the flush: h2 writes the head of a large frame and then the frame.
 const SHORT_BYTES: usize = 2_048;
@@ -21,7 +22,7 @@ const SHORT_BYTES: usize = 2_048;
 ///
 /// It says of itself that it takes one piece at a time: h2 then puts all frames below a kilobyte into one piece, instead
 /// of those below 256 bytes.
-pub(super) struct Gathered<S> {
+pub(crate) struct Gathered<S> {
     stream: S,
     turn: Turn,
     /// A short write that waits for what follows it.
@@ -39,7 +40,7 @@ enum Turn {
 }
 
 impl<S> Gathered<S> {
-    pub(super) fn new(stream: S) -> Self {
+    pub(crate) fn new(stream: S) -> Self {
         Self { stream, turn: Turn::Idle, held: Vec::new() }
     }
 
@@ -71,6 +72,14 @@ impl<S: AsyncWrite + Unpin> Gathered<S> {
         let of_held = written.min(self.held.len());
         self.held.drain(..of_held);
         Ok(written - of_held)
+    }
+}
+
+impl<S: Connected> Connected for Gathered<S> {
+    type ConnectInfo = S::ConnectInfo;
+
+    fn connect_info(&self) -> S::ConnectInfo {
+        self.stream.connect_info()
     }
 }
 
