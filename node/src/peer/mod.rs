@@ -2,6 +2,7 @@
 
 mod accept;
 mod begin_tls;
+mod calls;
 mod certify;
 mod connect;
 mod envelope;
@@ -10,6 +11,7 @@ mod gate;
 mod gone;
 mod join;
 mod keep_trust;
+mod line;
 mod listen;
 mod loads;
 mod pool;
@@ -19,6 +21,7 @@ mod service;
 mod stream;
 mod token_join;
 mod twins;
+mod urgent;
 
 pub use begin_tls::begin_tls;
 pub use certify::{NobodyDid, ServerCertificateError, certify_server};
@@ -33,3 +36,4 @@ pub use pool::{Client, Lane, PeerError, Peers};
 pub use report::{Process, refresh_own_load, report_to_all};
 pub use stream::{Caller, TlsCaller};
 pub use token_join::{Joined, join_by_token};
+pub use urgent::Urgent;

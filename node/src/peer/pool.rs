@@ -11,7 +11,7 @@ use autoradio_store::Identity;
 use tokio::sync::watch;
 use tonic::{service::interceptor::InterceptedService, transport::Channel};
 
-use super::{Envelope, MESSAGE_MAX_BYTES, PeerUrl};
+use super::{Envelope, MESSAGE_MAX_BYTES, PeerUrl, line::Slot};
 use crate::trust::{Keyring, PeerName, Wire};
 
 /// A client of another node's peer service.
@@ -43,13 +43,15 @@ struct Inner {
     removed: watch::Sender<bool>,
 }
 
+/// The connections to one node, and the line over the first of them.
 #[derive(Clone)]
-struct Lanes {
-    url: String,
+pub(super) struct Lanes {
+    url: Arc<str>,
     /// As it was when they were made: a cluster that changes to TLS calls anew.
     wire: Wire,
-    control: Channel,
+    pub(super) control: Channel,
     data: Channel,
+    pub(super) line: Slot,
 }
 
 /// A node that cannot be called.
@@ -102,6 +104,18 @@ impl Peers {
         urls
     }
 
+    /// The peer URL of `node`, where it is another member.
+    fn url(&self, node: NodeId) -> Option<String> {
+        if node == self.inner.me.node_id {
+            return None;
+        }
+        let catalog = self.inner.catalog.borrow();
+        if catalog.members.is_empty() {
+            return self.inner.first.get(&node).cloned();
+        }
+        catalog.members.get(&node)?.peer_urls.first().cloned()
+    }
+
     /// A client for `node` on the data lane; connecting is lazy, so that an error comes with the call.
     ///
     /// # Errors
@@ -115,38 +129,44 @@ impl Peers {
     /// # Errors
     /// As [`Peers::client`].
     pub fn client_on(&self, node: NodeId, lane: Lane) -> Result<Client, PeerError> {
-        let listed = self.urls().remove(&node);
-        // Before the catalog has come (a node that joins), the consensus has called by the address in its membership.
-        let known = || self.lock().get(&node).map(|lanes| lanes.url.clone());
-        let url = listed.or_else(known).ok_or(PeerError::Unknown(node))?;
-        self.client_at(node, &url, lane)
+        let lanes = self.lanes(node)?;
+        Ok(self.client_over(if lane == Lane::Control { lanes.control } else { lanes.data }, node))
     }
 
-    /// A client for `node` at `url`, whatever the catalog says.
+    pub(super) fn client_over(&self, channel: Channel, node: NodeId) -> Client {
+        let client = PeerClient::with_interceptor(channel, Envelope::new(&self.inner.me, node));
+        client.max_decoding_message_size(MESSAGE_MAX_BYTES).max_encoding_message_size(MESSAGE_MAX_BYTES)
+    }
+
+    /// A client for `node` at `url` on the data lane, whatever the catalog says.
     ///
     /// # Errors
     /// The URL is unusable.
-    pub fn client_at(&self, node: NodeId, url: &str, lane: Lane) -> Result<Client, PeerError> {
-        let channel = {
-            let mut pool = self.lock();
-            let wire = self.inner.keyring.wire();
-            let known = pool.get(&node).filter(|lanes| lanes.url == url && lanes.wire == wire).cloned();
-            let lanes = match known {
-                Some(lanes) => lanes,
-                None => {
-                    let unusable = |reason| PeerError::Url { node, url: url.into(), reason };
-                    let at: PeerUrl = url.parse().map_err(unusable)?;
-                    let meant = PeerName { cluster_id: self.inner.me.cluster_id, node_id: node };
-                    let channel = || at.channel(&self.inner.keyring, meant);
-                    let lanes = Lanes { url: url.into(), wire, control: channel(), data: channel() };
-                    pool.insert(node, lanes.clone());
-                    lanes
-                }
-            };
-            if lane == Lane::Control { lanes.control } else { lanes.data }
-        };
-        let client = PeerClient::with_interceptor(channel, Envelope::new(&self.inner.me, node));
-        Ok(client.max_decoding_message_size(MESSAGE_MAX_BYTES).max_encoding_message_size(MESSAGE_MAX_BYTES))
+    pub fn client_at(&self, node: NodeId, url: &str) -> Result<Client, PeerError> {
+        Ok(self.client_over(self.lanes_at(node, url)?.data, node))
+    }
+
+    pub(super) fn lanes(&self, node: NodeId) -> Result<Lanes, PeerError> {
+        let listed = self.url(node);
+        // Before the catalog has come (a node that joins), the consensus has called by the address in its membership.
+        let known = || self.lock().get(&node).map(|lanes| lanes.url.to_string());
+        let url = listed.or_else(known).ok_or(PeerError::Unknown(node))?;
+        self.lanes_at(node, &url)
+    }
+
+    pub(super) fn lanes_at(&self, node: NodeId, url: &str) -> Result<Lanes, PeerError> {
+        let mut pool = self.lock();
+        let wire = self.inner.keyring.wire();
+        if let Some(lanes) = pool.get(&node).filter(|lanes| *lanes.url == *url && lanes.wire == wire) {
+            return Ok(lanes.clone());
+        }
+        let unusable = |reason| PeerError::Url { node, url: url.into(), reason };
+        let at: PeerUrl = url.parse().map_err(unusable)?;
+        let meant = PeerName { cluster_id: self.inner.me.cluster_id, node_id: node };
+        let channel = || at.channel(&self.inner.keyring, meant);
+        let lanes = Lanes { url: url.into(), wire, control: channel(), data: channel(), line: Slot::default() };
+        pool.insert(node, lanes.clone());
+        Ok(lanes)
     }
 
     /// Takes in that a member said that this node is none any more.

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use autoradio_machine::{Command, NodeId};
 use autoradio_proto::peer::{
-    CertifyReply, CertifyRequest, CertifyServerRequest, HandOverReply, HandOverRequest, HeadReply, HeadRequest,
+    Call, CertifyReply, CertifyRequest, CertifyServerRequest, HandOverReply, HandOverRequest, HeadReply, HeadRequest,
     KeepAliveReply, KeepAliveRequest, LeaseLeftReply, LeaseLeftRequest, LoadReport, ProposeReply, ProposeRequest,
     RaftReply, RaftRequest, ReadIndexReply, ReadIndexRequest, SetTitleReply, SetTitleRequest, SubscribeRequest,
     peer_server::Peer,
@@ -13,7 +13,7 @@ use autoradio_store::{ConsensusError, RpcKind};
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, Streaming};
 
-use super::{BatchStream, CallFrom, Caller, FabricService, Loads, certify, gone, report_in::Reports};
+use super::{BatchStream, CallFrom, Caller, FabricService, Loads, calls::Calls, certify, gone, report_in::Reports};
 use crate::raft::{PROPOSE_TIMEOUT, RaftHandle, wire};
 
 /// What another node is given at most, whatever it asks for.
@@ -43,16 +43,9 @@ impl PeerService {
         gone::refuse(&self.raft, from)?;
         Ok(from)
     }
-}
 
-#[tonic::async_trait]
-impl Peer for PeerService {
-    type SubscribeStream = BatchStream;
-    type ReportStream = Reports;
-
-    async fn raft(&self, request: Request<RaftRequest>) -> Result<Response<RaftReply>, Status> {
-        self.let_in(&request)?;
-        let RaftRequest { kind, payload } = request.into_inner();
+    pub(super) async fn answer_raft(&self, request: RaftRequest) -> Result<RaftReply, Status> {
+        let RaftRequest { kind, payload } = request;
         let kind = match kind {
             1 => RpcKind::Append,
             2 => RpcKind::Vote,
@@ -63,12 +56,10 @@ impl Peer for PeerService {
             other => return Err(Status::invalid_argument(format!("no kind {other} of consensus call is known here"))),
         };
         let payload = self.raft.consensus().handle(kind, payload).await.map_err(|e| wire::to_status(&e))?;
-        Ok(Response::new(RaftReply { payload }))
+        Ok(RaftReply { payload })
     }
 
-    async fn propose(&self, request: Request<ProposeRequest>) -> Result<Response<ProposeReply>, Status> {
-        self.let_in(&request)?;
-        let request = request.into_inner();
+    pub(super) async fn answer_propose(&self, request: ProposeRequest) -> Result<ProposeReply, Status> {
         let command = Command::decode(&request.command).map_err(|error| Status::invalid_argument(error.to_string()))?;
         let proposed = self.raft.consensus().propose(&command, limit(request.timeout_ms)).await;
         let (index, revision, result) = match proposed {
@@ -80,14 +71,40 @@ impl Peer for PeerService {
             }
             Err(error) => return Err(wire::to_status(&error)),
         };
-        Ok(Response::new(ProposeReply { index, revision, result: wire::encode_result(&result).into() }))
+        Ok(ProposeReply { index, revision, result: wire::encode_result(&result).into() })
+    }
+
+    pub(super) async fn answer_read_index(&self, request: ReadIndexRequest) -> Result<ReadIndexReply, Status> {
+        let limit = limit(request.timeout_ms);
+        let index = self.raft.consensus().read_index(limit).await.map_err(|error| wire::to_status(&error))?;
+        Ok(ReadIndexReply { index })
+    }
+}
+
+#[tonic::async_trait]
+impl Peer for PeerService {
+    type CallsStream = Calls;
+    type SubscribeStream = BatchStream;
+    type ReportStream = Reports;
+
+    async fn calls(&self, request: Request<Streaming<Call>>) -> Result<Response<Calls>, Status> {
+        let from = self.let_in(&request)?;
+        Ok(Response::new(Calls::new(from, request.into_inner(), self.clone())))
+    }
+
+    async fn raft(&self, request: Request<RaftRequest>) -> Result<Response<RaftReply>, Status> {
+        self.let_in(&request)?;
+        self.answer_raft(request.into_inner()).await.map(Response::new)
+    }
+
+    async fn propose(&self, request: Request<ProposeRequest>) -> Result<Response<ProposeReply>, Status> {
+        self.let_in(&request)?;
+        self.answer_propose(request.into_inner()).await.map(Response::new)
     }
 
     async fn read_index(&self, request: Request<ReadIndexRequest>) -> Result<Response<ReadIndexReply>, Status> {
         self.let_in(&request)?;
-        let limit = limit(request.into_inner().timeout_ms);
-        let index = self.raft.consensus().read_index(limit).await.map_err(|error| wire::to_status(&error))?;
-        Ok(Response::new(ReadIndexReply { index }))
+        self.answer_read_index(request.into_inner()).await.map(Response::new)
     }
 
     async fn keep_alive(&self, request: Request<KeepAliveRequest>) -> Result<Response<KeepAliveReply>, Status> {

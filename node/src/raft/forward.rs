@@ -32,10 +32,10 @@ pub(super) async fn propose(
     command: &Command,
     left: Duration,
 ) -> Result<Attempt<Proposed>, RaftError> {
-    let Ok(mut client) = peers.client_on(leader, Lane::Control) else { return Ok(Attempt::Again) };
+    let Ok(node) = peers.urgent(leader) else { return Ok(Attempt::Again) };
     let request = ProposeRequest { command: command.encode().into(), timeout_ms: millis(left) };
-    let reply = match timeout(left + MARGIN, client.propose(request)).await {
-        Ok(Ok(reply)) => reply.into_inner(),
+    let reply = match timeout(left + MARGIN, node.propose(request)).await {
+        Ok(Ok(reply)) => reply,
         // Only what was surely not carried out may be tried again.
         Ok(Err(status)) if wire::not_leader(&status).is_some() || wire::was_never_sent(&status) => {
             return Ok(Attempt::Again);
@@ -50,9 +50,9 @@ pub(super) async fn propose(
 
 /// Asks `leader` for a read index.
 pub(super) async fn read_index(peers: &Peers, leader: NodeId, left: Duration) -> Result<Attempt<LogIndex>, RaftError> {
-    let Ok(mut client) = peers.client_on(leader, Lane::Control) else { return Ok(Attempt::Again) };
-    match timeout(left + MARGIN, client.read_index(ReadIndexRequest { timeout_ms: millis(left) })).await {
-        Ok(Ok(reply)) => Ok(Attempt::Done(reply.into_inner().index)),
+    let Ok(node) = peers.urgent(leader) else { return Ok(Attempt::Again) };
+    match timeout(left + MARGIN, node.read_index(ReadIndexRequest { timeout_ms: millis(left) })).await {
+        Ok(Ok(reply)) => Ok(Attempt::Done(reply.index)),
         // A read changes nothing: it may always be tried again.
         Ok(Err(status)) if matches!(status.code(), Code::Unavailable | Code::DeadlineExceeded) => Ok(Attempt::Again),
         Ok(Err(status)) => Err(from_status(leader, left, &status)),

@@ -6,9 +6,9 @@ use autoradio_machine::NodeId;
 use autoradio_proto::peer::RaftRequest;
 use autoradio_store::{BoxFuture, RpcKind, Transport, TransportError};
 use bytes::Bytes;
-use tonic::Code;
+use tonic::{Code, Status};
 
-use crate::peer::{Lane, Peers};
+use crate::peer::{PeerError, Peers};
 
 /// Sends the consensus' RPCs by `Peer.Raft`.
 pub struct PeerTransport {
@@ -30,13 +30,18 @@ impl PeerTransport {
         payload: Bytes,
         timeout: Duration,
     ) -> Result<Bytes, TransportError> {
-        // Pieces of snapshots are large: they must not stand in front of heartbeats.
-        let lane = if matches!(kind, RpcKind::Snapshot | RpcKind::Fetch) { Lane::Data } else { Lane::Control };
         let unreachable = |reason: String| TransportError::Unreachable { target, reason };
-        let mut client = self.peers.client_at(target, addr, lane).map_err(|e| unreachable(e.to_string()))?;
         let request = RaftRequest { kind: u32::from(kind as u8), payload };
-        match tokio::time::timeout(timeout, client.raft(request)).await {
-            Ok(Ok(reply)) => Ok(reply.into_inner().payload),
+        let call = async {
+            // Pieces of snapshots are large: they must not stand in front of heartbeats.
+            if matches!(kind, RpcKind::Snapshot | RpcKind::Fetch) {
+                let mut client = self.peers.client_at(target, addr).map_err(|e| unusable(&e))?;
+                return Ok(client.raft(request).await?.into_inner());
+            }
+            self.peers.urgent_at(target, addr).map_err(|e| unusable(&e))?.raft(request).await
+        };
+        match tokio::time::timeout(timeout, call).await {
+            Ok(Ok(reply)) => Ok(reply.payload),
             Ok(Err(status)) if status.code() == Code::DeadlineExceeded => {
                 Err(TransportError::Timeout { target, timeout })
             }
@@ -44,6 +49,10 @@ impl PeerTransport {
             Err(_) => Err(TransportError::Timeout { target, timeout }),
         }
     }
+}
+
+fn unusable(error: &PeerError) -> Status {
+    Status::unavailable(error.to_string())
 }
 
 impl Transport for PeerTransport {

@@ -1,6 +1,7 @@
 //! How answers of the consensus travel between nodes.
 
 use autoradio_machine::{NodeId, Refusal, Response};
+use autoradio_proto::peer::Refused;
 use autoradio_store::ConsensusError;
 use tonic::{Code, Status, metadata::AsciiMetadataValue};
 
@@ -47,7 +48,11 @@ pub fn to_status(error: &ConsensusError) -> Status {
 }
 
 fn elsewhere(error: &ConsensusError, leader: Option<NodeId>) -> Status {
-    let mut status = Status::unavailable(error.to_string());
+    not_leading(Status::unavailable(error.to_string()), leader)
+}
+
+/// A status that says as well that the node does not lead, and who does as far as it knows.
+fn not_leading(mut status: Status, leader: Option<NodeId>) -> Status {
     let value = format!("{:x}", leader.unwrap_or(0));
     let value = AsciiMetadataValue::try_from(value).expect("hex digits are a header value");
     status.metadata_mut().insert(NOT_LEADER, value);
@@ -60,6 +65,23 @@ pub fn not_leader(status: &Status) -> Option<Option<NodeId>> {
     let value = status.metadata().get(NOT_LEADER)?.to_str().ok()?;
     let leader = u64::from_str_radix(value, 16).ok()?;
     Some((leader != 0).then_some(leader))
+}
+
+/// A status as it travels in an answer.
+#[must_use]
+pub fn to_refused(status: &Status) -> Refused {
+    let leader = not_leader(status).map(|leader| leader.unwrap_or(0));
+    Refused { code: status.code() as i32, message: status.message().to_owned(), not_leader: leader }
+}
+
+/// What [`to_refused`] was made of.
+#[must_use]
+pub fn from_refused(refused: Refused) -> Status {
+    let status = Status::new(Code::from_i32(refused.code), refused.message);
+    match refused.not_leader {
+        Some(leader) => not_leading(status, (leader != 0).then_some(leader)),
+        None => status,
+    }
 }
 
 /// Whether a call failed before anything was sent, so that it may be tried again whatever it was.
@@ -100,6 +122,13 @@ mod tests {
         assert_eq!(not_leader(&to_status(&ConsensusError::NotLeader { leader: None })), Some(None));
         assert_eq!(not_leader(&to_status(&ConsensusError::NoQuorum)), Some(None));
         assert_eq!(not_leader(&Status::unavailable("gone")), None);
+        for status in [status, to_status(&ConsensusError::NoQuorum), Status::invalid_argument("no")] {
+            let back = from_refused(to_refused(&status));
+            assert_eq!(
+                (back.code(), back.message(), not_leader(&back)),
+                (status.code(), status.message(), not_leader(&status))
+            );
+        }
     }
 
     #[tokio::test]
