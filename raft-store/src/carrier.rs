@@ -4,7 +4,7 @@ use std::{
     io,
     sync::{
         Arc, Mutex,
-        mpsc::{Receiver, Sender, channel},
+        mpsc::{Receiver, Sender, TryRecvError, channel},
     },
     thread::JoinHandle,
 };
@@ -70,7 +70,8 @@ impl Carrier {
                 self.busy = false;
                 result
             }
-            Err(_) => Ok(()),
+            Err(TryRecvError::Empty) => Ok(()),
+            Err(TryRecvError::Disconnected) => Err(gone()),
         }
     }
 }

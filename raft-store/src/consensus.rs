@@ -310,15 +310,18 @@ impl Consensus {
     /// The status now.
     #[must_use]
     pub fn status(&self) -> RaftStatus {
-        self.status.borrow().clone()
+        // Cloned at once: a borrowed value would block the consensus.
+        let metrics = self.raft.metrics().borrow().clone();
+        RaftStatus::of(&metrics)
     }
 
-    /// Looks at the status without a copy of it; `f` must be short.
+    /// Looks at the status as it was some milliseconds ago, without a copy of it; `f` must be short.
     pub(crate) fn with_status<R>(&self, f: impl FnOnce(&RaftStatus) -> R) -> R {
         f(&self.status.borrow())
     }
 
-    /// The status as it changes (at least when role, leader, membership, applied index or `fatal` change).
+    /// The status as it changes, some milliseconds later (at least when role, leader, membership, applied index or `fatal`
+    /// change).
     #[must_use]
     pub fn watch_status(&self) -> watch::Receiver<RaftStatus> {
         self.status.clone()

@@ -22,7 +22,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use tokio::sync::oneshot;
 
 use crate::{
-    disk::{Disk, Done, Tree},
+    disk::{Disk, Tree},
     types::{Entry, LogId, StorageError, TypeConfig, Vote},
     unsynced::Unsynced,
     witness::Witness,
@@ -82,22 +82,37 @@ impl LogStore {
         self.disk.write(Tree::Marks, vec![(name.into(), Some(encode(name.as_bytes(), value)?))])
     }
 
-    /// Waits until everything written before is durable, and notes it.
+    /// Waits until everything written before is durable, and noted.
     async fn synced(&self, note: impl FnOnce(&mut Witness) -> io::Result<()> + Send + 'static) -> io::Result<()> {
         let (sender, receiver) = oneshot::channel();
-        // Who does not wait any more needs no answer.
-        self.sync(note, Box::new(move |result| drop(sender.send(result))));
-        receiver.await.map_err(|_| io::Error::other("the log was closed"))?
-    }
-
-    fn sync(&self, note: impl FnOnce(&mut Witness) -> io::Result<()> + Send + 'static, done: Done) {
         let witness = self.witness.clone();
         self.disk.sync(Box::new(move |result| {
             let noted = result.and_then(|()| match witness {
                 Some(witness) => note(&mut witness.lock().expect(UNPOISONED)),
                 None => Ok(()),
             });
-            done(noted);
+            // Who does not wait any more needs no answer.
+            drop(sender.send(noted));
+        }));
+        receiver.await.map_err(|_| io::Error::other("the log was closed"))?
+    }
+
+    /// Tells `done` when everything written before is durable, and notes it then: nobody waits for that.
+    fn sync_before_noting(
+        &self,
+        note: impl FnOnce(&mut Witness) -> io::Result<()> + Send + 'static,
+        done: impl FnOnce(io::Result<()>) + Send + 'static,
+    ) {
+        let (witness, unsynced) = (self.witness.clone(), self.unsynced());
+        self.disk.sync(Box::new(move |result| {
+            let is_durable = result.is_ok();
+            done(result);
+            if is_durable
+                && let Some(witness) = witness
+                && let Err(error) = note(&mut witness.lock().expect(UNPOISONED))
+            {
+                unsynced.fail(&error);
+            }
         }));
     }
 
@@ -258,13 +273,13 @@ impl RaftLogStorage<TypeConfig> for LogStore {
         let ends = self.write_entries(entries).map_err(writing)?;
         let note = move |witness: &mut Witness| witness.note(None, ends.map(|(_, last)| last));
         let Some((first, _)) = ends.filter(|_| self.leads.load(Ordering::Acquire)) else {
-            self.sync(note, Box::new(|result| callback.log_io_completed(result)));
+            self.sync_before_noting(note, |result| callback.log_io_completed(result));
             return Ok(());
         };
         // The followers write them meanwhile.
         let unsynced = self.unsynced();
         unsynced.begin(first.index);
-        self.sync(note, Box::new(move |result| unsynced.end(first.index, result)));
+        self.sync_before_noting(note, move |result| unsynced.end(first.index, result));
         callback.log_io_completed(Ok(()));
         Ok(())
     }

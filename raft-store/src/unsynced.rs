@@ -39,12 +39,17 @@ impl Unsynced {
 
     /// They are durable, or never will be.
     pub(crate) fn end(&self, first: LogIndex, result: io::Result<()>) {
-        self.0.send_modify(|state| match result {
-            Ok(()) => {
+        match result {
+            Ok(()) => self.0.send_modify(|state| {
                 state.firsts.remove(&first);
-            }
-            Err(error) => state.failed = Some((error.kind(), error.to_string())),
-        });
+            }),
+            Err(error) => self.fail(&error),
+        }
+    }
+
+    /// Nothing gets there any more.
+    pub(crate) fn fail(&self, error: &io::Error) {
+        self.0.send_modify(|state| state.failed = Some((error.kind(), error.to_string())));
     }
 
     /// Fails where an append failed.

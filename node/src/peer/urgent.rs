@@ -50,6 +50,12 @@ impl Urgent<'_> {
         self.lanes.line.line(|| self.client())
     }
 
+    /// Whether there is a line to the node; one is opened for later calls where there is none.
+    #[must_use]
+    pub fn has_line(&self) -> bool {
+        self.line().is_some()
+    }
+
     /// The call on its way, or what is to be called on its own.
     fn call(&self, what: call::What) -> Result<Pending, call::What> {
         match self.line() {

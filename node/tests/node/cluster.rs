@@ -3,7 +3,10 @@
 use std::time::{Duration, Instant};
 
 use autoradio_machine::{Command, Response};
-use autoradio_node::peer::{Envelope, Lane, endpoint};
+use autoradio_node::{
+    peer::{Envelope, Lane, endpoint},
+    raft::wire,
+};
 use autoradio_proto::peer::{ReadIndexRequest, peer_client::PeerClient};
 use autoradio_store::Identity;
 
@@ -201,5 +204,33 @@ async fn a_leader_that_is_stopped_hands_over_and_writes_hardly_wait() {
     assert!(status.leader.is_some_and(|leader| leader != old), "nobody had to miss the leader first: {status:?}");
     stop.cancel();
     println!("the longest wait of a write while the leader was stopped: {:?}", writer.await.expect("it writes"));
+    cluster.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn urgent_calls_go_over_a_line_which_is_opened_again_and_refusals_say_who_leads() {
+    let mut cluster = Cluster::start(3).await;
+    let (leader, asking) = (cluster.leader().await, cluster.follower().await);
+    let asked = (0..3).find(|index| ![leader, asking].contains(index)).expect("there are three");
+    let (leader_id, asked_id) = (cluster.context(leader).raft.node_id(), cluster.context(asked).raft.node_id());
+    for round in 0..2 {
+        let peers = &cluster.context(asking).peers;
+        let node = || peers.urgent(asked_id).expect("it is a member");
+        eventually("there is a line", async || node().has_line().then_some(())).await;
+        put(cluster.context(asking), "key", &round.to_string()).await;
+        eventually("a refusal that says who leads", async || {
+            let status = node().read_index(ReadIndexRequest { timeout_ms: 1_000 }).await.expect_err("it does not lead");
+            (wire::not_leader(&status) == Some(Some(leader_id))).then_some(())
+        })
+        .await;
+        if round == 0 {
+            cluster.stop(asked).await;
+            let peers = &cluster.context(asking).peers;
+            let node = || peers.urgent(asked_id).expect("it is a member");
+            eventually("it has ended", async || (!node().has_line()).then_some(())).await;
+            put(cluster.context(asking), "key", "meanwhile").await;
+            cluster.restart(asked).await;
+        }
+    }
     cluster.shutdown().await;
 }

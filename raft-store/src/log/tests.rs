@@ -4,7 +4,7 @@ use openraft::{CommittedLeaderId, EntryPayload, storage::RaftLogStorageExt};
 
 use super::*;
 use crate::{
-    disk::{Cell, Visit},
+    disk::{Cell, Done, Visit},
     sled_disk::SledDisk,
     types::Payload,
     witness::Seen,
