@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     path::Path,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, atomic::AtomicU64},
     thread::JoinHandle,
     time::Duration,
 };
@@ -29,11 +29,11 @@ use crate::{
     log::LogStore,
     network::{self, Network},
     open::{self, Folder},
-    proposals::Proposals,
+    proposals::{Place, Proposals},
     snapshot::Snapshots,
     space::SpaceWatch,
     state::{SharedMachine, StateMachine},
-    types::{Outcome, Payload, Peer, Reply, TypeConfig},
+    types::{LogId, Outcome, Payload, Peer, Reply, TypeConfig},
 };
 
 /// How long a closing store is waited for.
@@ -52,6 +52,8 @@ const UNHEARD_ELECTIONS: u32 = 2;
 pub struct Proposed {
     /// Where in the log it stands.
     pub index: LogIndex,
+    /// The term of the leader that wrote it there.
+    pub term: u64,
     /// The store's revision after it.
     pub revision: Revision,
     /// The machine's answer.
@@ -69,6 +71,8 @@ pub struct Consensus {
     pub(crate) chosen: Chosen,
     unheard_max_ms: u64,
     applied: Applied,
+    /// The newest entry of which a notice of commit was taken in.
+    pub(crate) noticed: Arc<AtomicU64>,
     status: watch::Receiver<RaftStatus>,
     leader: watch::Receiver<Option<NodeId>>,
     pub(crate) snapshots: Snapshots,
@@ -206,6 +210,7 @@ impl Consensus {
             chosen,
             unheard_max_ms,
             applied,
+            noticed: Arc::default(),
             status,
             leader,
             snapshots,
@@ -244,8 +249,8 @@ impl Consensus {
         if self.status.borrow().role == Role::Leader && !self.leads() {
             return Err(ConsensusError::NoQuorum);
         }
-        let (index, outcome) = self.proposals.propose(command, timeout).await?;
-        Ok(Proposed { index, revision: outcome.revision, response: outcome.result? })
+        let (Place { index, term }, outcome) = self.proposals.propose(command, timeout).await?;
+        Ok(Proposed { index, term, revision: outcome.revision, response: outcome.result? })
     }
 
     /// Whether this node leads, and heard a majority of late.
@@ -434,14 +439,15 @@ async fn read_round(raft: Raft<TypeConfig>) -> Result<LogIndex, ConsensusError> 
     }
 }
 
-async fn write_round(raft: Raft<TypeConfig>, commands: Vec<Bytes>) -> Result<(LogIndex, Vec<Outcome>), ConsensusError> {
+async fn write_round(raft: Raft<TypeConfig>, commands: Vec<Bytes>) -> Result<(Place, Vec<Outcome>), ConsensusError> {
     let count = commands.len();
     let written = within(ROUND_LIMIT, raft.client_write(Payload(commands))).await?.map_err(write_error)?;
     let Reply(outcomes) = written.data;
     if outcomes.len() != count {
         return Err(stopped(format!("{count} commands got {} answers", outcomes.len())));
     }
-    Ok((written.log_id.index, outcomes))
+    let LogId { leader_id, index } = written.log_id;
+    Ok((Place { index, term: leader_id.term }, outcomes))
 }
 
 pub(crate) fn read<T: serde::de::DeserializeOwned>(payload: &[u8]) -> Result<T, ConsensusError> {

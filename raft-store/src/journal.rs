@@ -8,7 +8,7 @@ mod frame;
 
 use std::{
     fs::File,
-    io,
+    io::{self, Read},
     os::unix::fs::FileExt,
     path::{Path, PathBuf},
 };
@@ -48,6 +48,15 @@ fn open(dir: &Path, which: usize) -> io::Result<File> {
     File::options().read(true).write(true).open(path(dir, which))
 }
 
+/// A file's frames, all of them durable.
+fn read(mut file: &File, id: u64) -> io::Result<Vec<Frame>> {
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes)?;
+    // What a killed process wrote is there, and may not be on the disk yet; others will be written after it.
+    file.sync_data()?;
+    Ok(frame::find(id, &bytes))
+}
+
 impl Journal {
     /// Makes the two files, or makes them empty; they are durable when this returns.
     pub(crate) fn make(dir: &Path) -> io::Result<()> {
@@ -63,12 +72,8 @@ impl Journal {
     /// `InvalidData` where a frame is missing that another one follows, `NotFound` where a file is, and the system's.
     pub(crate) fn open(dir: &Path, id: u64, carried: u64) -> io::Result<(Self, Found)> {
         let files = [open(dir, 0)?, open(dir, 1)?];
-        let [a, b] = [0, 1].map(|which| std::fs::read(path(dir, which)).map(|bytes| frame::find(id, &bytes)));
+        let [a, b] = files.each_ref().map(|file| read(file, id));
         let (a, b) = (a?, b?);
-        for file in &files {
-            // What a killed process wrote is there, and may not be on the disk yet; others will be written after it.
-            file.sync_data()?;
-        }
         let newest = |frames: &[Frame]| frames.iter().max_by_key(|frame| frame.number).map(|f| (f.number, f.end));
         let (of_a, of_b) = (newest(&a).unwrap_or_default(), newest(&b).unwrap_or_default());
         let turn = usize::from(of_b > of_a);
@@ -87,8 +92,7 @@ impl Journal {
 
     /// Whether a frame with such a body goes into the file that is being written.
     pub(crate) fn has_room(&self, body: &[u8]) -> bool {
-        // An upper bound of a frame's own bytes.
-        self.at == 0 || self.at + body.len() + 32 <= FILE_BYTES
+        self.at == 0 || self.at + frame::length(body) <= FILE_BYTES
     }
 
     /// Goes on at the beginning of the other file, of which nothing may be needed any more.

@@ -6,6 +6,7 @@ mod aside;
 mod barrier;
 mod candidacy;
 mod carrier;
+mod commit_notice;
 mod consensus;
 mod database;
 mod disk;

@@ -18,7 +18,14 @@ const COMMANDS_MAX: usize = 128;
 /// Bytes of one entry, unless a single command has more: it must reach a follower within a heartbeat.
 const BYTES_MAX: usize = 256 * 1024;
 
-type Answer = Result<(LogIndex, Outcome), Arc<ConsensusError>>;
+/// Where in the log an entry stands, and in which term it was written there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) index: LogIndex,
+    pub(crate) term: u64,
+}
+
+type Answer = Result<(Place, Outcome), Arc<ConsensusError>>;
 
 struct Waiting {
     command: Bytes,
@@ -34,10 +41,10 @@ pub(crate) struct Proposals {
 }
 
 impl Proposals {
-    /// `write` makes the commands one entry, and gives its index and the outcome of each when it is applied.
+    /// `write` makes the commands one entry, and gives its place and the outcome of each when it is applied.
     pub(crate) fn start<F>(write: impl Fn(Vec<Bytes>) -> F + Send + 'static) -> Self
     where
-        F: Future<Output = Result<(LogIndex, Vec<Outcome>), ConsensusError>> + Send,
+        F: Future<Output = Result<(Place, Vec<Outcome>), ConsensusError>> + Send,
     {
         let (queue, mut receiver) = mpsc::channel::<Waiting>(WAITING_MAX);
         let turn = Arc::new(Mutex::new(()));
@@ -60,7 +67,7 @@ impl Proposals {
     }
 
     /// Waits until the command is applied here. One that is given up before its turn is not proposed at all.
-    pub(crate) async fn propose(&self, command: Bytes, limit: Duration) -> Result<(LogIndex, Outcome), ConsensusError> {
+    pub(crate) async fn propose(&self, command: Bytes, limit: Duration) -> Result<(Place, Outcome), ConsensusError> {
         let (answer, receiver) = oneshot::channel();
         let stopped = || ConsensusError::Stopped("proposals are not taken any more".into());
         let wait = async {
@@ -105,11 +112,11 @@ fn fill(first: Waiting, left_over: &mut Option<Waiting>, receiver: &mut mpsc::Re
 }
 
 /// Tells each. Who does not wait any more needs no answer.
-fn answer(answers: Vec<oneshot::Sender<Answer>>, written: Result<(LogIndex, Vec<Outcome>), ConsensusError>) {
+fn answer(answers: Vec<oneshot::Sender<Answer>>, written: Result<(Place, Vec<Outcome>), ConsensusError>) {
     match written {
-        Ok((index, outcomes)) => {
+        Ok((place, outcomes)) => {
             for (answer, outcome) in answers.into_iter().zip(outcomes) {
-                drop(answer.send(Ok((index, outcome))));
+                drop(answer.send(Ok((place, outcome))));
             }
         }
         Err(error) => {
@@ -149,7 +156,7 @@ mod tests {
                 let outcomes = commands.iter().map(outcome).collect();
                 let mut all = written.lock().unwrap();
                 all.push(commands);
-                Ok((all.len() as u64, outcomes))
+                Ok((Place { index: all.len() as u64, term: 1 }, outcomes))
             }
         });
         (proposals, entries, gate)

@@ -9,7 +9,7 @@ use autoradio_proto::peer::{
     RaftReply, RaftRequest, ReadIndexReply, ReadIndexRequest, SetTitleReply, SetTitleRequest, SubscribeRequest,
     peer_server::Peer,
 };
-use autoradio_store::{ConsensusError, RpcKind};
+use autoradio_store::{ConsensusError, Proposed, RpcKind};
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, Streaming};
 
@@ -62,16 +62,21 @@ impl PeerService {
     pub(super) async fn answer_propose(&self, request: ProposeRequest) -> Result<ProposeReply, Status> {
         let command = Command::decode(&request.command).map_err(|error| Status::invalid_argument(error.to_string()))?;
         let proposed = self.raft.consensus().propose(&command, limit(request.timeout_ms)).await;
-        let (index, revision, result) = match proposed {
-            Ok(proposed) => (proposed.index, proposed.revision, Ok(proposed.response)),
+        match proposed {
+            Ok(proposed) => {
+                let commit = self.raft.consensus().commit_notice(&proposed).map_err(|error| wire::to_status(&error))?;
+                let Proposed { index, term, revision, response } = proposed;
+                let result = wire::encode_result(&Ok(response)).into();
+                Ok(ProposeReply { index, term, revision, result, commit })
+            }
             // The refusal was applied somewhere up to here.
             Err(ConsensusError::Refused(refusal)) => {
                 let (index, revision) = (self.raft.consensus().applied_index(), self.raft.read(|m| m.revision()));
-                (index, revision, Err(refusal))
+                let result = wire::encode_result(&Err(refusal)).into();
+                Ok(ProposeReply { index, revision, result, ..ProposeReply::default() })
             }
-            Err(error) => return Err(wire::to_status(&error)),
-        };
-        Ok(ProposeReply { index, revision, result: wire::encode_result(&result).into() })
+            Err(error) => Err(wire::to_status(&error)),
+        }
     }
 
     pub(super) async fn answer_read_index(&self, request: ReadIndexRequest) -> Result<ReadIndexReply, Status> {

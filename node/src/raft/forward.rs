@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use autoradio_machine::{Command, LeaseId, LogIndex, NodeId};
-use autoradio_proto::peer::{KeepAliveRequest, LeaseLeftRequest, ProposeRequest, ReadIndexRequest};
-use autoradio_store::{ConsensusError, Proposed};
+use autoradio_proto::peer::{KeepAliveRequest, LeaseLeftRequest, ProposeReply, ProposeRequest, ReadIndexRequest};
+use autoradio_store::{Consensus, ConsensusError, Proposed};
 use tokio::time::timeout;
 use tonic::{Code, Status};
 
@@ -25,27 +25,35 @@ fn failed(leader: NodeId, reason: impl Into<String>) -> RaftError {
     RaftError::Forward { leader, reason: reason.into() }
 }
 
-/// Proposes at `leader`.
+/// Proposes at `leader`, and takes in that it is committed.
 pub(super) async fn propose(
     peers: &Peers,
+    consensus: &Consensus,
     leader: NodeId,
     command: &Command,
     left: Duration,
 ) -> Result<Attempt<Proposed>, RaftError> {
     let Ok(node) = peers.urgent(leader) else { return Ok(Attempt::Again) };
     let request = ProposeRequest { command: command.encode().into(), timeout_ms: millis(left) };
-    let reply = match timeout(left + MARGIN, node.propose(request)).await {
-        Ok(Ok(reply)) => reply,
-        // Only what was surely not carried out may be tried again.
-        Ok(Err(status)) if wire::not_leader(&status).is_some() || wire::was_never_sent(&status) => {
-            return Ok(Attempt::Again);
-        }
-        Ok(Err(status)) => return Err(from_status(leader, left, &status)),
-        Err(_) => return Err(ConsensusError::Timeout(left).into()),
-    };
-    let result = wire::decode_result(&reply.result).map_err(|reason| failed(leader, reason))?;
+    let ProposeReply { index, term, revision, result, commit } =
+        match timeout(left + MARGIN, node.propose(request)).await {
+            Ok(Ok(reply)) => reply,
+            // Only what was surely not carried out may be tried again.
+            Ok(Err(status)) if wire::not_leader(&status).is_some() || wire::was_never_sent(&status) => {
+                return Ok(Attempt::Again);
+            }
+            Ok(Err(status)) => return Err(from_status(leader, left, &status)),
+            Err(_) => return Err(ConsensusError::Timeout(left).into()),
+        };
+    let result = wire::decode_result(&result).map_err(|reason| failed(leader, reason))?;
     let response = result.map_err(ConsensusError::Refused)?;
-    Ok(Attempt::Done(Proposed { index: reply.index, revision: reply.revision, response }))
+    // The leader says it again by itself.
+    if !commit.is_empty()
+        && let Err(error) = consensus.take_commit_notice(index, commit).await
+    {
+        tracing::debug!(%error, index, "a notice of commit was not taken in");
+    }
+    Ok(Attempt::Done(Proposed { index, term, revision, response }))
 }
 
 /// Asks `leader` for a read index.

@@ -110,7 +110,7 @@ impl RaftHandle {
         let proposed = self
             .with_leader(late, |leader, left| async move {
                 if leader != self.node_id() {
-                    return forward::propose(&self.inner.peers, leader, command, left).await;
+                    return forward::propose(&self.inner.peers, &self.inner.consensus, leader, command, left).await;
                 }
                 match self.inner.consensus.propose(command, left).await {
                     Ok(proposed) => Ok(Attempt::Done(proposed)),
@@ -212,7 +212,9 @@ impl RaftHandle {
             let Some(leader) = forward::who_leads(peers, node).await.filter(|leader| *leader != self.node_id()) else {
                 continue;
             };
-            if let Attempt::Done(_) = forward::propose(peers, leader, command, PROPOSE_TIMEOUT).await? {
+            if let Attempt::Done(_) =
+                forward::propose(peers, &self.inner.consensus, leader, command, PROPOSE_TIMEOUT).await?
+            {
                 return Ok(());
             }
         }

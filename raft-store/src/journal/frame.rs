@@ -19,16 +19,21 @@ pub(crate) struct Frame {
     pub(crate) end: usize,
 }
 
+/// How long a frame with such a body is.
+pub(crate) fn length(body: &[u8]) -> usize {
+    (HEAD_BYTES + body.len()).next_multiple_of(ALIGN)
+}
+
 /// A frame's bytes; `None` where the body is longer than a frame can be.
 pub(crate) fn encode(id: u64, number: u64, body: &[u8]) -> Option<Vec<u8>> {
-    let length = u32::try_from(body.len()).ok()?;
-    let mut bytes = Vec::with_capacity(HEAD_BYTES + body.len() + ALIGN);
+    let body_length = u32::try_from(body.len()).ok()?;
+    let mut bytes = Vec::with_capacity(length(body));
     bytes.extend(id.to_le_bytes());
     bytes.extend(number.to_le_bytes());
-    bytes.extend(length.to_le_bytes());
+    bytes.extend(body_length.to_le_bytes());
     bytes.extend(crc32c::crc32c_append(crc32c::crc32c(&bytes), body).to_le_bytes());
     bytes.extend(body);
-    bytes.resize(bytes.len().next_multiple_of(ALIGN), 0);
+    bytes.resize(length(body), 0);
     Some(bytes)
 }
 
@@ -59,7 +64,7 @@ fn read(id: u64, bytes: &[u8], at: usize) -> Option<Frame> {
     let start = at + HEAD_BYTES;
     let body = bytes.get(start..start.checked_add(length)?)?;
     let sound = crc32c::crc32c_append(crc32c::crc32c(&head[..CHECKED_BYTES]), body) == checksum;
-    sound.then(|| Frame { number, body: body.to_vec(), end: (start + length).next_multiple_of(ALIGN) })
+    sound.then(|| Frame { number, body: body.to_vec(), end: at + self::length(body) })
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use autoradio_machine::{Command, Refusal};
-use autoradio_store::{ConsensusError, Role};
+use autoradio_store::{ConsensusError, Proposed, Role};
 
 use crate::{Cluster, PATIENCE, eventually};
 
@@ -210,4 +210,29 @@ async fn who_refuses_a_candidate_for_its_shorter_log_stands_at_once() {
     }
     cluster.put("a", "3").await;
     cluster.wait_value(shorter, "a", "3").await;
+}
+
+/// A notice may come late, of a leader that is none any more, or before the entry: it is an append like any other.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_notice_of_commit_does_no_harm_whatever_it_says() {
+    let cluster = Cluster::of(3).await;
+    let leader = cluster.leader().await;
+    let proposed = cluster.put("a", "1").await;
+    let follower = if leader == 1 { 2 } else { 1 };
+    let notice = |proposed: &Proposed| cluster.node(leader).commit_notice(proposed).unwrap();
+    let take = async |index, notice| cluster.node(follower).take_commit_notice(index, notice).await.unwrap();
+    take(proposed.index, notice(&proposed)).await;
+    cluster.wait_value(follower, "a", "1").await;
+    // Of an earlier leader; of an entry that is not there; the same again.
+    for (said, told) in [
+        (Proposed { term: 0, index: 2, ..proposed.clone() }, proposed.index + 1),
+        (Proposed { index: proposed.index + 100, ..proposed.clone() }, proposed.index + 2),
+        (proposed.clone(), proposed.index + 3),
+    ] {
+        take(told, notice(&said)).await;
+    }
+    cluster.put("a", "2").await;
+    cluster.wait_value(follower, "a", "2").await;
+    assert_eq!(cluster.node(follower).status().fatal, None);
+    assert!(cluster.node(follower).take_commit_notice(u64::MAX, "?".into()).await.is_err());
 }
