@@ -39,17 +39,26 @@ fn seeds_pass_3() {
     passes(2_001);
 }
 
+/// Where tokio's dice take a seed (`scripts/simulate` builds it so), the same seed is the same run to the last event. Elsewhere
+/// openraft chooses between two events of one instant as it likes, and what it is put through is still the same.
 #[test]
 fn the_same_seed_gives_the_same_run() {
     let run = |seed| simulate(&Scenario { faults_ms: 12_000, ..Scenario::of_seed(seed) });
-    // Where tokio's dice take no seed: such in which openraft never has to choose between two events of one instant.
-    let seeds = if cfg!(tokio_unstable) { (1..=20).collect() } else { vec![7, 13] };
     let mut traces = BTreeSet::new();
-    for seed in &seeds {
-        let first = run(*seed);
-        assert_eq!(first, run(*seed));
+    let seeds = if cfg!(tokio_unstable) { 20 } else { 4 };
+    for seed in 1..=seeds {
+        let (first, second) = (run(seed), run(seed));
         assert!(first.events > 1_000);
+        if cfg!(tokio_unstable) {
+            assert_eq!(first, second);
+        } else {
+            assert_eq!(
+                (first.faults, first.membership_changes),
+                (second.faults, second.membership_changes),
+                "seed {seed}"
+            );
+        }
         traces.insert(first.trace);
     }
-    assert_eq!(traces.len(), seeds.len(), "other seeds give other runs");
+    assert_eq!(traces.len() as u64, seeds, "other seeds give other runs");
 }
