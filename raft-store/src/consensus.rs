@@ -38,6 +38,8 @@ use crate::{
 
 /// How long a closing store is waited for.
 const CLOSE_LIMIT: Duration = Duration::from_secs(3);
+/// How often it is looked at meanwhile.
+const CLOSE_LOOK: Duration = Duration::from_millis(2);
 /// How long a round of heartbeats may take that readers share, or an entry that proposals share.
 const ROUND_LIMIT: Duration = Duration::from_secs(5);
 /// How long a snapshot is waited for before it is asked for again.
@@ -384,12 +386,15 @@ impl Consensus {
         self.raft.shutdown().await.map_err(stopped)?;
         let thread = self.flusher.lock().expect("nothing panics while it holds the handle").take();
         let Some(thread) = thread else { return Ok(()) };
-        // The thread ends when openraft has let go of the log, and holds the last handle of the database.
-        let close = tokio::task::spawn_blocking(move || thread.join());
-        within(CLOSE_LIMIT, close)
-            .await?
-            .map_err(stopped)?
-            .map_err(|_| stopped("the thread that syncs the log panicked"))
+        // The thread ends when openraft has let go of the log, and holds the last handle of the database. It is looked at, and not
+        // waited for on a thread of the runtime's: sled may hang for good on a disk that failed, and the process must end.
+        let ended = async {
+            while !thread.is_finished() {
+                tokio::time::sleep(CLOSE_LOOK).await;
+            }
+        };
+        within(CLOSE_LIMIT, ended).await?;
+        thread.join().map_err(|_| stopped("the thread that syncs the log panicked"))
     }
 }
 

@@ -9,7 +9,7 @@ use autoradio_machine::{Command, NodeId, PutRequest};
 use autoradio_store::{ConsensusError, StoreError};
 use faulty_disk::{Disk, Faults, Mounted};
 
-use crate::{Cluster, PATIENCE, eventually};
+use crate::{Cluster, PATIENCE, eventually, rot::copy};
 
 const LIMIT: Duration = Duration::from_secs(150);
 const CALL: Duration = Duration::from_secs(2);
@@ -186,4 +186,59 @@ async fn a_disk_that_fails_under_the_log_stops_the_node_and_it_comes_back_with_a
         all.cluster.node(1).propose(&put(&format!("{}", round * 2 + 3)), PATIENCE).await.unwrap();
     }
     all.stop().await;
+}
+
+/// The journal has its room already: what fails on a full disk is the database, behind everybody's back.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_that_has_no_room_for_what_is_in_the_journal_stops_the_node_and_nothing_is_lost() {
+    let Some(mut all) = Disks::of(1).await else { return };
+    all.cluster.adjust = |options| options.space_reserve_bytes = 0;
+    all.cluster.stop(1).await;
+    all.cluster.start(1).await.unwrap();
+    all.cluster.put("a", "0").await;
+    all.disks[&1].set_capacity(all.disks[&1].used_bytes());
+    let large = |number: u32| format!("{number} {}", "x".repeat(100_000));
+    let mut acknowledged = 0;
+    for number in 1..500 {
+        if all.cluster.node(1).propose(&put(&large(number)), CALL).await.is_err() {
+            break;
+        }
+        acknowledged = number;
+    }
+    assert!((10..499).contains(&acknowledged), "the journal alone takes {acknowledged}");
+    let status = eventually("the node stops", || async {
+        let status = all.cluster.node(1).status();
+        status.fatal.is_some().then_some(status)
+    })
+    .await;
+    assert!(status.storage_failed, "{status:?}");
+    all.cluster.abandon(1).await;
+    // sled never comes back from this in the same process: what is left is looked at by another, which must start on it.
+    let left = tempfile::tempdir().unwrap();
+    copy(&all.cluster.folder(1), &left.path().join("1"));
+    let looked_at = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "full::what_is_left_has_all_that_was_acknowledged", "--ignored", "--nocapture"])
+        .envs([
+            ("AUTORADIO_LEFT", left.path().as_os_str()),
+            ("AUTORADIO_ACKNOWLEDGED", acknowledged.to_string().as_ref()),
+        ])
+        .output()
+        .unwrap();
+    assert!(looked_at.status.success(), "{looked_at:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "started by the test before, in a process of its own"]
+async fn what_is_left_has_all_that_was_acknowledged() {
+    let left = std::env::var("AUTORADIO_LEFT").expect("AUTORADIO_LEFT is a folder");
+    let acknowledged = std::env::var("AUTORADIO_ACKNOWLEDGED").expect("AUTORADIO_ACKNOWLEDGED is a number");
+    let acknowledged: u32 = acknowledged.parse().expect("a number");
+    let mut cluster = Cluster::below(left.as_ref(), 5_000);
+    cluster.start(1).await.unwrap();
+    cluster.leader().await;
+    cluster.put("after", "1").await;
+    let found = cluster.get(1, "a").unwrap();
+    let found: u32 = found.split(' ').next().unwrap().parse().unwrap();
+    assert!(found == acknowledged || found == acknowledged + 1, "{found}, and {acknowledged} were acknowledged");
+    cluster.stop(1).await;
 }
