@@ -327,6 +327,22 @@ impl Consensus {
         f(&self.status.borrow())
     }
 
+    /// Waits for a status, of which each is looked at as it comes: one that is some milliseconds old may be from before this
+    /// node led.
+    pub(crate) async fn wait_for_status(
+        &self,
+        mut is_it: impl FnMut(&RaftStatus) -> bool,
+    ) -> Result<RaftStatus, ConsensusError> {
+        let mut metrics = self.raft.metrics();
+        loop {
+            let now = RaftStatus::of(&metrics.borrow_and_update().clone());
+            if is_it(&now) {
+                return Ok(now);
+            }
+            metrics.changed().await.map_err(stopped)?;
+        }
+    }
+
     /// The status as it changes, some milliseconds later (at least when role, leader, membership, applied index or `fatal`
     /// change).
     #[must_use]

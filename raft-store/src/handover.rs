@@ -80,20 +80,19 @@ impl Consensus {
         let addr = status.addresses.get(&target).cloned().unwrap_or_default();
         let late = || ConsensusError::Timeout(limit);
         let _gate = timeout_at(deadline, self.proposals.hold()).await.map_err(|_| late())?;
-        let mut watched = self.watch_status();
-        let caught_up = watched.wait_for(|status| {
+        let caught_up = self.wait_for_status(|status| {
             let matched = status.matched.get(&target).copied().unwrap_or_default();
             status.role != Role::Leader || matched >= status.last_log_index
         });
-        timeout_at(deadline, caught_up).await.map_err(|_| late())?.map_err(stopped)?;
+        timeout_at(deadline, caught_up).await.map_err(|_| late())??;
         let left = deadline.saturating_duration_since(Instant::now());
         let asked = self.transport.call(target, addr, RpcKind::TakeOver, Bytes::new(), left).await;
         asked.map_err(|error| match error {
             TransportError::Timeout { .. } => late(),
             TransportError::Unreachable { .. } => ConsensusError::Membership(error.to_string()),
         })?;
-        let replaced = watched.wait_for(|status| status.leader.is_some_and(|leader| leader != status.node_id));
-        let status = timeout_at(deadline, replaced).await.map_err(|_| late())?.map_err(stopped)?;
+        let replaced = self.wait_for_status(|status| status.leader.is_some_and(|leader| leader != status.node_id));
+        let status = timeout_at(deadline, replaced).await.map_err(|_| late())??;
         status.leader.ok_or_else(late)
     }
 
@@ -105,12 +104,11 @@ impl Consensus {
         }
         let _chosen = ChosenNow::begin(&self.chosen);
         self.elect().await?;
-        let mut watched = self.watch_status();
         let (term, me) = (status.term, status.node_id);
-        let over = watched
-            .wait_for(|now| now.term > term && (now.role == Role::Leader || now.leader.is_some_and(|l| l != me)));
-        within(ELECTION_LIMIT, over).await?.map_err(stopped)?;
-        Ok(())
+        let over = self.wait_for_status(|now| {
+            now.term > term && (now.role == Role::Leader || now.leader.is_some_and(|leader| leader != me))
+        });
+        within(ELECTION_LIMIT, over).await?.map(drop)
     }
 
     /// Answers a vote of a candidate that the leader chose.

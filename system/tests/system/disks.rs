@@ -20,12 +20,16 @@ const DISK_MIB: u64 = 160;
 /// What a disk that is full has left: less than the 64 MiB that must stay.
 const LEFT_MIB: u64 = 24;
 
-/// Turns the bits of one byte in an entry that was acknowledged long ago, somewhere in the log's file.
+/// Turns the bits of one byte in an entry that was acknowledged long ago, wherever in the log it is.
 fn rot(cluster: &Cluster, n: usize, key: &str) {
-    let db = cluster.data_dir(n).join("raft/log/db");
-    let bytes = fs::read(&db).expect("the log's file");
-    let at = bytes.windows(key.len()).position(|window| window == key.as_bytes()).expect("the entry is in the log");
-    let file = OpenOptions::new().write(true).open(&db).expect("the log's file can be written");
+    let found = ["journal-a", "journal-b", "db"].iter().find_map(|name| {
+        let path = cluster.data_dir(n).join("raft/log").join(name);
+        let bytes = fs::read(&path).expect("a file of the log");
+        let at = bytes.windows(key.len()).position(|window| window == key.as_bytes())?;
+        Some((path, bytes, at))
+    });
+    let (path, bytes, at) = found.expect("the entry is in the log");
+    let file = OpenOptions::new().write(true).open(&path).expect("the log's file can be written");
     file.write_all_at(&[bytes[at] ^ 0xff], at as u64).expect("a byte is turned");
 }
 
