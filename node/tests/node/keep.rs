@@ -136,7 +136,11 @@ async fn a_node_that_was_removed_while_it_was_off_is_told_when_it_comes_back() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_leaves_and_the_others_go_on() {
     let all = Daemons::start(3).await;
-    let leader = eventually("there is a leader", async || (0..3).find(|index| all.context(*index).raft.leads())).await;
+    let leader = eventually("there is a leader, and three vote", async || {
+        let leads = |index: &usize| all.context(*index).raft.leads();
+        (0..3).find(leads).filter(|index| all.context(*index).raft.status().voters.len() == 3)
+    })
+    .await;
     let left = all.keep(leader).leave(LeaveRequest {}).await.unwrap().into_inner();
     assert_eq!(left.voters_left, 2);
     all.stops(leader).await;
