@@ -53,6 +53,16 @@ impl Disks {
         eventually("the node notices", || async { (self.cluster.node(id).space().full == full).then_some(()) }).await;
     }
 
+    /// Waits until a node has stopped by itself, and says why.
+    async fn stopped_for_its_disk(&self, id: NodeId) {
+        let status = eventually("the node stops", || async {
+            let status = self.cluster.node(id).status();
+            status.fatal.is_some().then_some(status)
+        })
+        .await;
+        assert!(status.storage_failed, "{status:?}");
+    }
+
     async fn stop(&self) {
         for id in self.cluster.ids() {
             self.cluster.stop(id).await;
@@ -164,12 +174,7 @@ async fn a_disk_that_fails_under_the_log_stops_the_node_and_it_comes_back_with_a
         all.disks[&1].set_faults(fault);
         let refused = all.cluster.node(1).propose(&put(&lost), CALL).await;
         assert!(refused.is_err(), "{refused:?}");
-        let status = eventually("the node stops", || async {
-            let status = all.cluster.node(1).status();
-            status.fatal.is_some().then_some(status)
-        })
-        .await;
-        assert!(status.storage_failed, "{status:?}");
+        all.stopped_for_its_disk(1).await;
         all.cluster.abandon(1).await;
         // It does not start on a disk that fails, and is not taken for damaged.
         if let Err(error) = all.cluster.start(1).await {
@@ -206,12 +211,7 @@ async fn a_database_that_has_no_room_for_what_is_in_the_journal_stops_the_node_a
         acknowledged = number;
     }
     assert!((10..499).contains(&acknowledged), "the journal alone takes {acknowledged}");
-    let status = eventually("the node stops", || async {
-        let status = all.cluster.node(1).status();
-        status.fatal.is_some().then_some(status)
-    })
-    .await;
-    assert!(status.storage_failed, "{status:?}");
+    all.stopped_for_its_disk(1).await;
     all.cluster.abandon(1).await;
     // sled never comes back from this in the same process: what is left is looked at by another, which must start on it.
     let left = tempfile::tempdir().unwrap();
