@@ -34,8 +34,7 @@ const RETRY: (Duration, Duration) = (Duration::from_millis(200), Duration::from_
 
 const UNPOISONED: &str = "nothing panics while it holds it";
 
-/// Where a line is, or will be. Clones are one; the line is hung up when the last of them is dropped.
-#[derive(Clone)]
+/// Where a line is, or will be; it is hung up when this is dropped.
 pub(super) struct Slot(Arc<Mutex<State>>);
 
 enum State {
@@ -44,10 +43,13 @@ enum State {
     Open(Line),
 }
 
+fn fresh() -> Backoff {
+    Backoff::new(RETRY.0, RETRY.1)
+}
+
 impl Default for Slot {
     fn default() -> Self {
-        let backoff = Backoff::new(RETRY.0, RETRY.1);
-        Self(Arc::new(Mutex::new(State::Closed { until: Instant::now(), backoff })))
+        Self(Arc::new(Mutex::new(State::Closed { until: Instant::now(), backoff: fresh() })))
     }
 }
 
@@ -58,7 +60,7 @@ impl Slot {
         match &mut *state {
             State::Open(line) => return Some(line.clone()),
             State::Closed { until, backoff } if *until <= Instant::now() => {
-                *state = State::Opening(std::mem::replace(backoff, Backoff::new(RETRY.0, RETRY.1)));
+                *state = State::Opening(std::mem::replace(backoff, fresh()));
                 // Ends with the call, which ends with the slot or the connection.
                 tokio::spawn(run(client(), Arc::downgrade(&self.0)));
             }
@@ -75,9 +77,9 @@ fn open(slot: &Mutex<State>, line: Line) {
 /// It is opened again after a while, which grows where it could not be opened.
 fn close(slot: &Mutex<State>) {
     let mut state = slot.lock().expect(UNPOISONED);
-    let mut backoff = match std::mem::replace(&mut *state, State::Opening(Backoff::new(RETRY.0, RETRY.1))) {
+    let mut backoff = match std::mem::replace(&mut *state, State::Opening(fresh())) {
         State::Opening(backoff) | State::Closed { backoff, .. } => backoff,
-        State::Open(_) => Backoff::new(RETRY.0, RETRY.1),
+        State::Open(_) => fresh(),
     };
     *state = State::Closed { until: Instant::now() + backoff.step(), backoff };
 }

@@ -38,15 +38,14 @@ struct Inner {
     /// Members known before the catalog has come, by peer URL.
     first: BTreeMap<NodeId, String>,
     catalog: watch::Receiver<Catalog>,
-    lanes: Mutex<BTreeMap<NodeId, Lanes>>,
+    lanes: Mutex<BTreeMap<NodeId, Arc<Lanes>>>,
     /// Whether a member said that this node is none any more.
     removed: watch::Sender<bool>,
 }
 
 /// The connections to one node, and the line over the first of them.
-#[derive(Clone)]
 pub(super) struct Lanes {
-    url: Arc<str>,
+    url: String,
     /// As it was when they were made: a cluster that changes to TLS calls anew.
     wire: Wire,
     pub(super) control: Channel,
@@ -130,7 +129,8 @@ impl Peers {
     /// As [`Peers::client`].
     pub fn client_on(&self, node: NodeId, lane: Lane) -> Result<Client, PeerError> {
         let lanes = self.lanes(node)?;
-        Ok(self.client_over(if lane == Lane::Control { lanes.control } else { lanes.data }, node))
+        let channel = if lane == Lane::Control { &lanes.control } else { &lanes.data };
+        Ok(self.client_over(channel.clone(), node))
     }
 
     pub(super) fn client_over(&self, channel: Channel, node: NodeId) -> Client {
@@ -143,28 +143,29 @@ impl Peers {
     /// # Errors
     /// The URL is unusable.
     pub fn client_at(&self, node: NodeId, url: &str) -> Result<Client, PeerError> {
-        Ok(self.client_over(self.lanes_at(node, url)?.data, node))
+        Ok(self.client_over(self.lanes_at(node, url)?.data.clone(), node))
     }
 
-    pub(super) fn lanes(&self, node: NodeId) -> Result<Lanes, PeerError> {
+    pub(super) fn lanes(&self, node: NodeId) -> Result<Arc<Lanes>, PeerError> {
         let listed = self.url(node);
         // Before the catalog has come (a node that joins), the consensus has called by the address in its membership.
-        let known = || self.lock().get(&node).map(|lanes| lanes.url.to_string());
+        let known = || self.lock().get(&node).map(|lanes| lanes.url.clone());
         let url = listed.or_else(known).ok_or(PeerError::Unknown(node))?;
         self.lanes_at(node, &url)
     }
 
-    pub(super) fn lanes_at(&self, node: NodeId, url: &str) -> Result<Lanes, PeerError> {
+    pub(super) fn lanes_at(&self, node: NodeId, url: &str) -> Result<Arc<Lanes>, PeerError> {
         let mut pool = self.lock();
         let wire = self.inner.keyring.wire();
-        if let Some(lanes) = pool.get(&node).filter(|lanes| *lanes.url == *url && lanes.wire == wire) {
+        if let Some(lanes) = pool.get(&node).filter(|lanes| lanes.url == url && lanes.wire == wire) {
             return Ok(lanes.clone());
         }
         let unusable = |reason| PeerError::Url { node, url: url.into(), reason };
         let at: PeerUrl = url.parse().map_err(unusable)?;
         let meant = PeerName { cluster_id: self.inner.me.cluster_id, node_id: node };
         let channel = || at.channel(&self.inner.keyring, meant);
-        let lanes = Lanes { url: url.into(), wire, control: channel(), data: channel(), line: Slot::default() };
+        let lanes =
+            Arc::new(Lanes { url: url.into(), wire, control: channel(), data: channel(), line: Slot::default() });
         pool.insert(node, lanes.clone());
         Ok(lanes)
     }
@@ -188,7 +189,7 @@ impl Peers {
         }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<NodeId, Lanes>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<NodeId, Arc<Lanes>>> {
         self.inner.lanes.lock().expect("nothing panics while it holds the pool")
     }
 }

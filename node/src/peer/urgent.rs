@@ -1,5 +1,7 @@
 //! The calls that a write waits for, over the line to a node where there is one.
 
+use std::sync::Arc;
+
 use autoradio_machine::NodeId;
 use autoradio_proto::peer::{
     ProposeReply, ProposeRequest, RaftReply, RaftRequest, ReadIndexReply, ReadIndexRequest, answer, call,
@@ -16,7 +18,7 @@ use super::{
 pub struct Urgent<'a> {
     peers: &'a Peers,
     node: NodeId,
-    lanes: Lanes,
+    lanes: Arc<Lanes>,
 }
 
 fn mixed_up() -> Status {
